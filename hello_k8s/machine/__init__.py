@@ -1,0 +1,1 @@
+"""The only code that touches the machine: engine, images, cluster, tools. Knows nothing of labs."""

@@ -1,0 +1,141 @@
+"""The one way a program is run: argv lists, never a shell; output kept; a limit on time; the whole group killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hello_k8s.errors import CommandFailed, MachineError
+from hello_k8s.language import t
+
+#: Output kept in memory of one command, in bytes; beyond it the middle is dropped (a build may print 1 GB).
+KEPT = 1 << 20
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A finished command: `stdout` and `stderr` as text, `code` its exit code."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+
+
+class _Kept:
+    """Head and tail of a stream, so that a program that prints without end costs bounded memory."""
+
+    def __init__(self) -> None:
+        self.head = bytearray()
+        self.tail = bytearray()
+        self.dropped = 0
+
+    def add(self, data: bytes) -> None:
+        room = KEPT // 2 - len(self.head)
+        if room > 0:
+            self.head += data[:room]
+            data = data[room:]
+        self.tail += data
+        over = len(self.tail) - KEPT // 2
+        if over > 0:
+            del self.tail[:over]
+            self.dropped += over
+
+    def text(self) -> str:
+        middle = f"\n… {self.dropped} bytes …\n".encode() if self.dropped else b""
+        return bytes(self.head + middle + self.tail).decode(errors="replace")
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    input: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    timeout: float | None = None,
+    check: bool = True,
+    on_line: Callable[[str], None] | None = None,
+    error: type[CommandFailed] = CommandFailed,
+) -> Completed:
+    """Run `argv` and return what it printed.
+
+    `env` is added to this process's environment. `timeout` is in seconds; past it the program and all its
+    children are killed. `on_line` gets each line of both streams as it comes. With `check`, an exit code other
+    than 0 raises `error` (a CommandFailed); running out of time raises it always, with exit code None.
+    Raises MachineError where the program isn't installed.
+    """
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **env} if env else None,
+            cwd=cwd,
+            start_new_session=True,
+        )
+    except FileNotFoundError as missing:
+        raise MachineError(t("core.command_missing", program=argv[0])) from missing
+    out, err = _Kept(), _Kept()
+    threads = [
+        threading.Thread(target=_drain, args=(process.stdout, out, on_line), daemon=True),
+        threading.Thread(target=_drain, args=(process.stderr, err, on_line), daemon=True),
+    ]
+    if input is not None:
+        threads.append(threading.Thread(target=_feed, args=(process.stdin, input), daemon=True))
+    for thread in threads:
+        thread.start()
+    try:
+        code: int | None = process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        code = None
+    finally:
+        if process.returncode is None:
+            _kill_group(process)
+    for thread in threads:
+        thread.join(5)
+    if code is None or (check and code != 0):
+        raise error(argv, err.text() or out.text(), code)
+    return Completed(tuple(argv), code, out.text(), err.text())
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(2)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    except ProcessLookupError:
+        process.wait()
+
+
+def _drain(stream, kept: _Kept, on_line: Callable[[str], None] | None) -> None:  # type: ignore[no-untyped-def]
+    rest = b""
+    while data := stream.read1(65536):
+        kept.add(data)
+        if on_line:
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                on_line(line.decode(errors="replace").rstrip("\r"))
+            rest = rest[-65536:]
+    if on_line and rest:
+        on_line(rest.decode(errors="replace"))
+    stream.close()
+
+
+def _feed(stream, data: bytes) -> None:  # type: ignore[no-untyped-def]
+    try:
+        stream.write(data)
+    except BrokenPipeError:
+        pass
+    finally:
+        try:
+            stream.close()
+        except BrokenPipeError:
+            pass
