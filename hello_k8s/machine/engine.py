@@ -134,7 +134,7 @@ def tar_of(folder: Path, changed: Mapping[str, bytes] | None = None) -> bytes:
             info.mtime = info.uid = info.gid = 0
             info.uname = info.gname = ""
             if path.is_file() and not path.is_symlink():
-                _add(archive, info, changed.pop(name, None) or path.read_bytes())
+                _add(archive, info, changed.pop(name) if name in changed else path.read_bytes())
             else:
                 archive.addfile(info)
         for name, data in sorted(changed.items()):
