@@ -1,0 +1,3 @@
+module hello-k8s/probe
+
+go 1.26
