@@ -1,0 +1,109 @@
+"""The house stands: inside the package an import goes only downward, and the machine knows nothing of labs."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "hello_k8s"
+
+#: From the roof to the ground; a module may import from its own floor (within one folder) and from lower ones.
+FLOORS = [
+    {"__main__"},
+    {"cli", "jupyter"},
+    {"selftest"},
+    {"start"},
+    {"serve"},
+    {"workspace", "classroom", "authoring", "book", "booktools", "notebooks"},
+    {"grading"},
+    {"machine"},
+    {"catalog"},
+    {"tomlfile"},
+    {"process"},
+    {"progress", "paths"},
+    {"errors"},
+    {"language"},
+    {"__init__"},
+]
+
+#: Neighbours on one floor that may call each other, and why.
+NEIGHBOURS = {
+    ("authoring", "notebooks"): "verify looks at a section's notebooks",
+    ("authoring", "book"): "verify looks at a section's pages",
+    ("book", "booktools"): "the build uses its own Sphinx extensions",
+}
+
+
+def floor(module: str) -> int:
+    for number, names in enumerate(FLOORS):
+        if module in names:
+            return number
+    raise AssertionError(f"hello_k8s/{module} has no floor: add it to FLOORS where it belongs")
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def top(file: Path) -> str:
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(file: Path) -> set[str]:
+    """Names below hello_k8s that `file` imports anywhere, inside functions too: `machine.engine`, `errors`, …"""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.removeprefix("hello_k8s.") for alias in node.names if "hello_k8s." in alias.name}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            if node.module == "hello_k8s":
+                found |= {alias.name for alias in node.names if (PACKAGE / alias.name).exists()
+                          or (PACKAGE / f"{alias.name}.py").exists()}  # fmt: skip
+            elif node.module and node.module.startswith("hello_k8s."):
+                found.add(node.module.removeprefix("hello_k8s."))
+    return found
+
+
+@pytest.mark.parametrize("file", modules(), ids=lambda file: file.relative_to(PACKAGE).as_posix())
+def test_imports_go_only_downward(file: Path) -> None:
+    here = top(file)
+    for name in imported(file):
+        there = name.split(".")[0]
+        if there == here or (here, there) in NEIGHBOURS:
+            continue
+        assert floor(there) > floor(here), f"{here} may not import {name}"
+
+
+@pytest.mark.parametrize(
+    "file", sorted((PACKAGE / "machine").glob("*.py")), ids=lambda file: file.relative_to(PACKAGE).as_posix()
+)
+def test_the_machine_knows_nothing_of_labs(file: Path) -> None:
+    tree = ast.parse(file.read_text("utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "hello_k8s.catalog":
+            names = {alias.name for alias in node.names}
+            assert names <= {"Image", "image", "images", "Addon", "addons"}, f"{file.name} imports {names}"
+
+
+@pytest.mark.parametrize("file", modules(), ids=lambda file: file.relative_to(PACKAGE).as_posix())
+def test_no_file_passes_400_lines(file: Path) -> None:
+    assert len(file.read_text("utf-8").splitlines()) <= 400
+
+
+def test_nothing_names_this_machine() -> None:
+    """No committed file holds a path of the machine it was written on."""
+    import subprocess
+
+    root = PACKAGE.parent
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=True)
+    words = [str(root) + "/", "/root/" + ".cache", "/tmp/" + "k8sbuild"]
+    for name in filter(None, listed.stdout.split("\0")):
+        file = root / name
+        if file.is_symlink() or not file.is_file():
+            continue
+        text = file.read_bytes()
+        for word in words:
+            assert word.encode() not in text, f"{name} names {word}"

@@ -1,0 +1,63 @@
+"""Programs are run without a shell, within a limit, and never leave children behind."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hello_k8s import process
+from hello_k8s.errors import CommandFailed, MachineError
+
+
+def test_output_of_both_streams_is_kept_apart() -> None:
+    done = process.run([sys.executable, "-c", "import sys; print('out'); print('err', file=sys.stderr)"])
+    assert (done.stdout, done.stderr, done.code) == ("out\n", "err\n", 0)
+
+
+def test_a_failure_carries_the_command_and_what_it_printed() -> None:
+    with pytest.raises(CommandFailed) as caught:
+        process.run([sys.executable, "-c", "import sys; sys.exit('no space left')"])
+    assert caught.value.exit_code_of_command == 1
+    assert "no space left" in caught.value.output and "no space left" in caught.value.why
+    assert caught.value.command[0] == sys.executable
+
+
+def test_a_program_that_is_missing_is_named() -> None:
+    with pytest.raises(MachineError, match="no-such-program-here"):
+        process.run(["no-such-program-here"])
+
+
+def test_past_the_limit_the_whole_group_is_killed(tmp_path: Path) -> None:
+    """A child of the program that ran out of time doesn't go on writing."""
+    mark = tmp_path / "mark"
+    child = f"import time; time.sleep(2); open({str(mark)!r}, 'w')"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    began = time.monotonic()
+    with pytest.raises(CommandFailed) as caught:
+        process.run([sys.executable, "-c", parent], timeout=0.5)
+    assert caught.value.exit_code_of_command is None
+    assert time.monotonic() - began < 2
+    with pytest.raises(CommandFailed):
+        process.run([sys.executable, "-c", "import time; time.sleep(9)"], timeout=2)
+    assert not mark.exists()
+
+
+def test_endless_output_costs_bounded_memory() -> None:
+    done = process.run([sys.executable, "-c", "print('head'); print('x' * 5_000_000); print('tail')"])
+    assert len(done.stdout) < process.KEPT + 100
+    assert done.stdout.startswith("head\n") and done.stdout.endswith("tail\n")
+
+
+def test_lines_come_as_they_are_printed_and_input_reaches_the_program() -> None:
+    lines: list[str] = []
+    process.run(
+        [sys.executable, "-c", "import sys; print(sys.stdin.read().upper())"], input=b"abc", on_line=lines.append
+    )
+    assert lines == ["ABC"]
+
+
+def test_a_program_that_does_not_read_its_input_is_fine() -> None:
+    assert process.run([sys.executable, "-c", "print(1)"], input=b"x" * 10_000_000).stdout == "1\n"
