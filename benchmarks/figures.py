@@ -130,7 +130,8 @@ def cluster(seconds: int = 60) -> None:
     time.sleep(seconds)
     share = (sum(map(cpu_seconds, nodes)) - before) / (time.perf_counter() - began)
     print(
-        f"{'the running cluster, idle':42} {total:.0f} MiB in {len(nodes)} nodes   {share:.2f} of a core over {seconds} s"
+        f"{'the running cluster, idle':42} {total:.0f} MiB in {len(nodes)} nodes   "
+        f"{share:.2f} of a core over {seconds} s"
     )
 
 

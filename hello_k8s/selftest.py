@@ -56,7 +56,9 @@ def run(progress: Progress, *, quick: bool = False, full: bool = False) -> int:
     if not full:
         progress.note(t("test.left_out_long"))
     try:
-        return _pytest(["tests/unit", "tests/book", "tests/engine", "tests/cluster", "tests/labs", *notebooks])
+        # The cluster tests come last: they end by deleting the cluster that the others share.
+        shared = ["tests/unit", "tests/book", "tests/engine", "tests/labs", *notebooks, "tests/start"]
+        return _pytest([*shared, "tests/cluster"])
     finally:
         _remove(progress)
 
