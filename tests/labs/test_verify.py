@@ -1,4 +1,4 @@
-"""Every lab proves itself: its start doesn't pass, its solution gets every point, each mutant fails exactly its checks."""
+"""Every lab proves itself: start fails, solution passes, each mutant fails exactly its checks."""
 
 from __future__ import annotations
 

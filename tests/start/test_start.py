@@ -55,8 +55,8 @@ def test_again_there_is_nothing_left_to_do() -> None:
 
 def test_killed_in_the_middle_it_can_be_run_again() -> None:
     for after in (0.7, 1.5, 2.5):
-        process = subprocess.Popen([LAUNCHER, "start", "--no-serve"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                   start_new_session=True)  # fmt: skip
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+        process = subprocess.Popen([LAUNCHER, "start", "--no-serve"], **quiet)
         try:
             process.wait(after)
         except subprocess.TimeoutExpired:
