@@ -1,0 +1,3 @@
+module hello-k8s/go-app
+
+go 1.26
