@@ -25,9 +25,13 @@ _NO_DAEMON = ("Cannot connect to the Docker daemon", "error during connect", "Is
 
 @dataclass(frozen=True)
 class Engine:
-    """One engine. `prefix` is the argv before docker's own words: `("docker",)`, or that of a nested engine."""
+    """One engine. `prefix` is the argv before docker's own words: `("docker",)`, or that of a nested engine.
+
+    `name`: `own` for the user's, `nested` for one inside a container of ours.
+    """
 
     prefix: tuple[str, ...] = ("docker",)
+    name: str = "own"
 
     def run(
         self,

@@ -1,0 +1,230 @@
+"""A Docker engine of our own inside a container: no network, limits, a disk of limited size.
+
+Where answers are built and run: what a Dockerfile does there reaches neither the host's engine, nor its network,
+nor more memory, processors, processes or space than it was given. Upstream names (`golang:1.26`) mean the same
+in every one of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from hello_k8s import paths
+from hello_k8s.errors import CommandFailed, EngineError, MachineError
+from hello_k8s.language import t
+from hello_k8s.machine.engine import Engine, user_engine
+from hello_k8s.progress import SILENT, Progress
+
+#: On every container, volume and network of ours: what `uninstall` looks for.
+LABEL = "org.hello-k8s.part"
+_FOLDER = "/var/lib/hello-k8s"
+_READY_SECONDS = 60
+
+
+class Nested:
+    """One such engine, called `name` like its container and its volume.
+
+    `memory` and `disk` as docker writes them ("2g"), `cpus` in processors, `pids` processes and threads.
+    `experimental` starts its dockerd with --experimental. `engine` is the engine that it runs on.
+    """
+
+    def __init__(
+        self,
+        name: str = "hello-k8s-engine",
+        *,
+        memory: str = "2g",
+        cpus: float = 2.0,
+        pids: int = 2000,
+        disk: str = "12g",
+        experimental: bool = False,
+        engine: Engine | None = None,
+        image: str | None = None,
+    ) -> None:
+        self.name = name
+        self.outer = engine or user_engine()
+        self.engine = Engine((*self.outer.prefix, "exec", "-i", name, "docker"), name="nested")
+        self._settings = {
+            "memory": memory, "cpus": f"{cpus:g}", "pids": str(pids), "disk": disk, "experimental": str(experimental),
+        }  # fmt: skip
+        self._image = image
+
+    @property
+    def _marker(self) -> Path:
+        folder = paths.state() / "nested"
+        folder.mkdir(exist_ok=True)
+        return folder / f"{self.name}.json"
+
+    def up(self, images: Iterable[str] = (), progress: Progress = SILENT) -> Engine:
+        """This engine running, with `images` (folder names of images/) in it under their upstream names too.
+
+        Made, started or resumed as needed; 0.1 s when that was all true already. Raises MachineError where it
+        doesn't start, EngineError where the engine below doesn't answer.
+        """
+        wanted = set(images)
+        state = self._container()
+        if state and state["running"] and not state["paused"]:
+            known = self._known(state)
+            if known is not None and wanted <= known:
+                return self.engine
+        if state and state["settings"] != self._label():
+            self.down()
+            state = None
+        if state is None:
+            self._create(progress)
+        elif state["paused"]:
+            self.outer.run("unpause", self.name)
+        elif not state["running"]:
+            self.outer.run("start", self.name)
+        self._wait(progress)
+        self._load(wanted, progress)
+        return self.engine
+
+    def _load(self, wanted: set[str], progress: Progress) -> None:
+        from hello_k8s.machine import images
+
+        state = self._container()
+        if state is None:
+            raise self._failed("")
+        known = self._known(state) or set()
+        if wanted - known:
+            images.ensure(sorted(wanted - known), self.engine, progress, upstream_names=True)
+        hashes = {name: images.recipe_of(name) for name in known | wanted}
+        part = self._marker.with_suffix(f".{os.getpid()}")
+        part.write_text(json.dumps({"started": state["started"], "images": hashes}))
+        part.replace(self._marker)
+
+    def _known(self, state: dict[str, Any]) -> set[str] | None:
+        """Images known to be inside since this very start, of today's recipe; None where nothing is known."""
+        try:
+            marker = json.loads(self._marker.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+        if marker["started"] != state["started"]:
+            return None
+        from hello_k8s.machine import images
+
+        return {name for name, recipe in marker["images"].items() if images.recipe_of(name) == recipe}
+
+    def _label(self) -> str:
+        return json.dumps(self._settings, sort_keys=True)
+
+    def _container(self) -> dict[str, Any] | None:
+        found = self.outer.container(self.name)
+        if found is None:
+            return None
+        return {
+            "running": found["State"]["Running"],
+            "paused": found["State"]["Paused"],
+            "started": f"{found['Id'][:12]} {found['State']['StartedAt']}",
+            "settings": (found["Config"]["Labels"] or {}).get("org.hello-k8s.settings", ""),
+        }
+
+    def _create(self, progress: Progress) -> None:
+        image = self._image or self._engine_image(progress)
+        have = self._settings
+        self.outer.run("volume", "create", "--label", f"{LABEL}=nested", self.name)
+        options = ["--experimental"] if have["experimental"] == "True" else []
+        with progress.step(t("engine.nested_starting"), 5):
+            self.outer.run(
+                "run", "--detach", "--privileged", "--network=none", f"--name={self.name}", f"--hostname={self.name}",
+                f"--memory={have['memory']}", f"--memory-swap={have['memory']}", f"--cpus={have['cpus']}",
+                f"--pids-limit={have['pids']}", "--restart=no", f"--label={LABEL}=nested",
+                f"--label=org.hello-k8s.settings={self._label()}", f"--env=DISK={have['disk']}",
+                f"--volume={self.name}:{_FOLDER}", image, *options,
+            )  # fmt: skip
+
+    def _engine_image(self, progress: Progress) -> str:
+        from hello_k8s.machine import images, install
+
+        names = images.ensure(["engine"], self.outer, progress, upstream_names=install.installed_by_us())
+        return names["engine"]
+
+    def _wait(self, progress: Progress) -> None:
+        """Until dockerd inside answers; it says so itself by a healthy end of `docker version`."""
+        deadline = time.monotonic() + _READY_SECONDS
+        with progress.step(t("engine.nested_starting"), 5):
+            while time.monotonic() < deadline:
+                if self.engine.answers():
+                    return
+                found = self.outer.container(self.name)
+                if found is None or not found["State"]["Running"]:
+                    break
+                time.sleep(0.1)
+        raise self._failed(self.outer.run("logs", "--tail=20", self.name, check=False).stderr)
+
+    def _failed(self, log: str) -> MachineError:
+        return MachineError(
+            t("engine.nested_failed"), why=log.strip(), next=t("engine.nested_failed_next", name=self.name)
+        )
+
+    def fetch(self, url: str, n: int = 1, timeout: float = 5) -> list[dict[str, Any]]:
+        """Ask `url` `n` times over HTTP from inside, each on a new connection, `timeout` seconds at most.
+
+        The published ports of containers in it are on its 127.0.0.1. Each answer: status, body, error, seconds,
+        headers. Raises EngineError where the engine is gone.
+        """
+        command = [
+            *self.outer.prefix,
+            "exec",
+            self.name,
+            "probe",
+            "fetch",
+            "-n",
+            str(n),
+            "-timeout",
+            f"{timeout:g}",
+            url,
+        ]
+        try:
+            done = self.outer.run(*command[len(self.outer.prefix) :], timeout=n * timeout + 10)
+            return list(json.loads(done.stdout))
+        except CommandFailed as failed:
+            raise EngineError(
+                failed.command,
+                failed.output,
+                failed.exit_code_of_command,
+                what=t("engine.nested_gone", name=self.name),
+                next=t("engine.nested_failed_next", name=self.name),
+            ) from failed
+        except json.JSONDecodeError as wrong:
+            raise EngineError(command, "", 0, what=t("engine.probe_failed", name=self.name)) from wrong
+
+    def exists(self) -> bool:
+        """Whether its container is there, running or not."""
+        return self.outer.container(self.name) is not None
+
+    def pause(self) -> None:
+        """Freeze it at once; keeps its memory. Nothing where it isn't running."""
+        state = self._container()
+        if state and state["running"] and not state["paused"]:
+            self.outer.run("pause", self.name)
+
+    def resume(self) -> None:
+        """Thaw it; nothing where it isn't paused."""
+        state = self._container()
+        if state and state["paused"]:
+            self.outer.run("unpause", self.name)
+
+    def stop(self) -> None:
+        """Stop it, keeping what is in it. Nothing where it isn't running."""
+        state = self._container()
+        if state and state["running"]:
+            if state["paused"]:
+                self.outer.run("unpause", self.name)
+            self.outer.run("stop", "--time=10", self.name)
+
+    def down(self) -> None:
+        """Remove it with everything in it; one that isn't there is fine."""
+        self.outer.remove(self.name)
+        self.outer.run("volume", "rm", "--force", self.name, check=False)
+        self._marker.unlink(missing_ok=True)
+
+
+def learner_engine() -> Nested:
+    """The long-lived one that `lab check` builds in; HELLO_K8S_ENGINE names another."""
+    return Nested(os.environ.get("HELLO_K8S_ENGINE") or "hello-k8s-engine")
