@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from hello_k8s.errors import CommandFailed, MachineError
 from hello_k8s.language import t
@@ -102,6 +104,54 @@ def run(
     if code is None or (check and code != 0):
         raise error(argv, err.text() or out.text(), code)
     return Completed(tuple(argv), code, out.text(), err.text())
+
+
+@contextmanager
+def reading(
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    error: type[CommandFailed] = CommandFailed,
+) -> Iterator[IO[bytes]]:
+    """Run `argv` and read its standard output as a stream of bytes, for what is too large to keep.
+
+    Raises `error` where it ends with another exit code than 0 or isn't done after `timeout` seconds. Leaving
+    the block kills a program that still runs.
+    """
+    process = subprocess.Popen(
+        list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        _kill_group(process)
+
+    timer = threading.Timer(timeout, stop)
+    said = _Kept()
+    listener = threading.Thread(target=_drain, args=(process.stderr, said, None), daemon=True)
+    timer.daemon = True
+    timer.start()
+    listener.start()
+    try:
+        assert process.stdout is not None
+        try:
+            yield process.stdout
+        except Exception as broken:
+            # Half an answer is a consequence; that the program failed is the cause.
+            if late.is_set() or process.poll():
+                raise error(argv, said.text(), None if late.is_set() else process.returncode) from broken
+            raise
+        code = process.wait(5)
+        listener.join(5)
+        if code != 0:
+            raise error(argv, said.text(), None if late.is_set() else code)
+    finally:
+        timer.cancel()
+        if process.poll() is None:
+            _kill_group(process)
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
