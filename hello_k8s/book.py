@@ -179,7 +179,7 @@ def _write_root(output: Path) -> None:
     )
     template = (Path(__file__).parent / "booktools" / "templates" / "root.html").read_text(encoding="utf-8")
     page = string.Template(template).substitute(
-        alternates="\n  ".join(alternates), links="\n      ".join(links), script=script
+        first=there[0], alternates="\n  ".join(alternates), links="\n      ".join(links), script=script
     )
     (output / "index.html").write_text(page, encoding="utf-8")
     # GitHub Pages and its like treat folders that begin with _ as their own unless told.

@@ -51,6 +51,7 @@ def settings(language: str, source: Path, work: Path, catalog_hash: str) -> dict
     return found | {
         "project": found["html_title"],
         "html_baseurl": base,
+        "html_favicon": str(_TOOLS / "static" / "favicon.svg"),
         "html_static_path": [str(_TOOLS / "static")],
         "html_css_files": ["book.css"],
         "html_js_files": ["book.js"],
@@ -67,7 +68,7 @@ def settings(language: str, source: Path, work: Path, catalog_hash: str) -> dict
         "nb_code_prompt_hide": t("book.hide_code", language),
         "ogp_site_url": base,
         "ogp_site_name": found["html_title"],
-        "html_context": {"hello_language_label": t("book.language", language)},
+        "html_context": {"hello_language_label": t("book.language", language), "default_mode": "auto"},
     }
 
 
