@@ -1,0 +1,113 @@
+"""The command line: parse, call one function, show. The one place that prints an error to a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+from hello_k8s import language
+from hello_k8s.errors import HelloError
+from hello_k8s.language import t
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command in `argv` (the process's own by default) and end the process with its exit code."""
+    sys.exit(run(sys.argv[1:] if argv is None else argv))
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command and return its exit code; every error is printed here: what happened, why, what next."""
+    try:
+        try:
+            words, chosen = split_language(argv)
+            language.use(chosen)
+            code = _run(words)
+        except HelloError as error:
+            _say(error)
+            code = error.exit_code
+        except (KeyboardInterrupt, EOFError):
+            code = INTERRUPTED
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            _bug(error)
+            code = 1
+        if code == INTERRUPTED:
+            print("\n" + t("cli.interrupted"), file=sys.stderr)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # `… | head`: the reader has gone; the flush at exit must not complain again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def split_language(argv: Sequence[str]) -> tuple[list[str], str | None]:
+    """`argv` without `--lang ko|en`, and the language; it may stand anywhere before `--` or `shell`'s command."""
+    from hello_k8s.errors import UsageError
+
+    words: list[str] = []
+    chosen: str | None = None
+    rest = list(argv)
+    while rest:
+        word = rest.pop(0)
+        if word == "--" or (words[:1] == ["shell"] and not word.startswith("-")):
+            return [*words, word, *rest], chosen
+        if word == "--lang":
+            value = rest.pop(0) if rest else ""
+        elif word.startswith("--lang="):
+            value = word.removeprefix("--lang=")
+        else:
+            words.append(word)
+            continue
+        if value not in language.LANGUAGES:
+            raise UsageError(t("cli.wrong_language", got=value), next=t("cli.wrong_language_next"))
+        chosen = value
+    return words, chosen
+
+
+def _run(words: list[str]) -> int:
+    from hello_k8s.cli import app
+
+    return app.run(words)
+
+
+def _say(error: HelloError) -> None:
+    """What happened, why (in the program's own words) and what to do, each on lines of its own."""
+    red, bold, off = ("\033[31m", "\033[1m", "\033[0m") if _colour() else ("", "", "")
+    print(f"{red}✗{off} {bold}{error.what}{off}", file=sys.stderr)
+    for line in error.why.splitlines():
+        print(f"  {line}", file=sys.stderr)
+    if error.next:
+        print(f"→ {error.next}", file=sys.stderr)
+    from hello_k8s.cli import log
+
+    if log.opened():
+        log.write(str(error))
+        print(f"  {t('cli.log_is', log=log.shown())}", file=sys.stderr)
+
+
+def _colour() -> bool:
+    return sys.stderr.isatty() and "NO_COLOR" not in os.environ
+
+
+def _bug(error: Exception) -> None:
+    from hello_k8s.cli import log
+
+    lines = "".join(traceback.format_exception(error))
+    if os.environ.get("HELLO_K8S_DEBUG") == "1":
+        print(lines, file=sys.stderr)
+    try:
+        log.open_for("crash")
+        log.write(lines)
+        where = t("cli.bug_next", log=log.shown())
+    except OSError:  # the log can't be written: the screen is all there is
+        print(lines, file=sys.stderr)
+        where = ""
+    print(f"✗ {t('cli.bug', error=f'{type(error).__name__}: {error}')}", file=sys.stderr)
+    if where:
+        print(f"→ {where}", file=sys.stderr)

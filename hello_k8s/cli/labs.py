@@ -1,0 +1,181 @@
+"""The learner's and the author's commands: `lab list|start|check|hint|reset|solution|pack|new|verify`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hello_k8s import workspace
+from hello_k8s.cli.show import Terminal, console, table
+from hello_k8s.language import pick, t
+from hello_k8s.workspace import identity
+
+#: `lab check`: not every point · ours, nothing was graded.
+NOT_ALL, UNGRADED = 1, 3
+
+
+def _ids(incomplete: str) -> list[str]:
+    from hello_k8s import catalog
+
+    return [lab.id for lab in catalog.labs() if lab.id.startswith(incomplete)]
+
+
+Lab = Annotated[str | None, typer.Argument(metavar="LAB", show_default=False, autocompletion=_ids)]
+Broken = Annotated[bool, typer.Option("--broken")]
+Empty = Annotated[bool, typer.Option("--empty")]
+FilesOnly = Annotated[bool, typer.Option("--files-only")]
+
+
+def list_() -> int:
+    """Help: cli.help.lab.list."""
+    from hello_k8s import catalog
+
+    page = table(*(t(f"lab.list.{name}") for name in ("lab", "title", "minutes", "needs", "points", "progress")))
+    for lab in catalog.labs():
+        needs = ", ".join(need for need in lab.needs if not need.startswith("image:"))
+        page.add_row(lab.id, pick(lab.title), str(lab.minutes), needs, str(lab.points), workspace.standing(lab))
+    console().print(page)
+    print(t("lab.list.next"))
+    return 0
+
+
+def start(lab: Lab = None, broken: Broken = False, empty: Empty = False, files_only: FilesOnly = False) -> int:
+    """Help: cli.help.lab.start."""
+    found = workspace.which(lab)
+    print(t("lab.starting", lab=found.id), flush=True)
+    progress = Terminal("lab-start")
+    _introduce(progress)
+    for line in workspace.start(found, broken=broken, empty=empty).lines():
+        print(line, flush=True)
+    if not files_only:
+        from hello_k8s.workspace import readiness
+
+        readiness.prepare(found, progress)
+    print(t("lab.started_next", lab=found.id))
+    return 0
+
+
+def _introduce(progress: Terminal) -> None:
+    """Ask once for the name that submissions carry; the user's own name where nobody can be asked."""
+    if identity.learner_file().exists():
+        return
+    default = identity.default_id()
+    answer = progress.ask_text(t("lab.ask_id", default=default), default) if sys.stdin.isatty() else default
+    identity.introduce(answer)
+
+
+def check(
+    lab: Lab = None,
+    as_submitted: Annotated[bool, typer.Option("--as-submitted")] = False,
+    json: Annotated[bool, typer.Option("--json")] = False,
+) -> int:
+    """Help: cli.help.lab.check."""
+    found = workspace.which(lab)
+    print(t("lab.checking", lab=found.id), file=sys.stderr if json else sys.stdout, flush=True)
+    result = workspace.check(found, as_submitted=as_submitted, progress=Terminal("lab-check"))
+    if json:
+        print(result.to_json(), end="")
+    else:
+        from hello_k8s.cli.results import show
+
+        show(found, result)
+    if not result.graded:
+        return UNGRADED
+    return 0 if result.earned == result.possible else NOT_ALL
+
+
+def hint(
+    lab: Lab = None, check: Annotated[str | None, typer.Argument(metavar="CHECK", show_default=False)] = None
+) -> int:
+    """Help: cli.help.lab.hint."""
+    if lab and check is None and "/" not in lab:  # `lab hint small`: a check of the lab in use
+        lab, check = None, lab
+    found = workspace.which(lab)
+    given = workspace.hint(found, check)
+    print(t("lab.hint_of", check=given.check.id, question=pick(given.check.question)))
+    print(t("lab.hint_level", level=given.level, of=given.of, text=given.text))
+    print(t("lab.hint_more") if given.level < given.of else t("lab.hint_last", lab=found.id))
+    return 0
+
+
+def reset(lab: Lab = None, broken: Broken = False, empty: Empty = False, files_only: FilesOnly = False) -> int:
+    """Help: cli.help.lab.reset."""
+    found = workspace.which(lab)
+    print(t("lab.resetting", lab=found.id), flush=True)
+    for line in workspace.reset(found, broken=broken, empty=empty).lines():
+        print(line)
+    if found.on_cluster and not files_only:
+        from hello_k8s.workspace import readiness
+
+        kept = readiness.refresh(found, Terminal("lab-reset"))
+        if kept:
+            print(t("lab.live_kept", file=workspace.shown(kept)))
+    return 0
+
+
+def solution(lab: Lab = None, copy: Annotated[bool, typer.Option("--copy")] = False) -> int:
+    """Help: cli.help.lab.solution."""
+    found = workspace.which(lab)
+    if copy:
+        print(t("lab.solution_copied", folder=workspace.shown(workspace.copy_solution(found))))
+        return 0
+    from hello_k8s.cli.results import show_file
+
+    for file in workspace.solution(found):
+        show_file(file)
+    print(t("lab.solution_next", lab=found.id))
+    return 0
+
+
+def pack(
+    labs: Annotated[list[str] | None, typer.Argument(metavar="[LAB]...", show_default=False)] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", show_default=False)] = None,
+) -> int:
+    """Help: cli.help.lab.pack."""
+    from hello_k8s.workspace.packing import pack as packed_labs
+
+    packed = packed_labs([workspace.which(lab) for lab in labs or ()], output)
+    page = table(t("lab.list.lab"), t("lab.packed_files"), t("lab.packed_missing"))
+    for lab, files, missing in packed.contents:
+        page.add_row(lab, ", ".join(files), ", ".join(missing))
+    console().print(page)
+    print(t("lab.packed", file=workspace.shown(packed.file), size=packed.file.stat().st_size))
+    return 0
+
+
+def new(section: Annotated[str, typer.Argument(metavar="CH/SECTION", show_default=False)]) -> int:
+    """Help: cli.help.lab.new."""
+    from hello_k8s import authoring
+
+    for file in authoring.new(section):
+        print(t("lab.new_wrote", file=workspace.shown(file)))
+    print(t("lab.new_next", lab=section))
+    return 0
+
+
+def verify(
+    labs: Annotated[list[str] | None, typer.Argument(metavar="[LAB]...", show_default=False)] = None,
+    static: Annotated[bool, typer.Option("--static")] = False,
+) -> int:
+    """Help: cli.help.lab.verify."""
+    from hello_k8s import authoring, catalog
+    from hello_k8s.cli.results import show_verification
+
+    chosen = [catalog.lab(lab) for lab in labs] if labs else list(catalog.labs())
+    progress = Terminal("lab-verify")
+    good = True
+    for lab in chosen:
+        print(t("lab.verifying", lab=lab.id), flush=True)
+        report = authoring.verify(lab, progress, static=static)
+        show_verification(report)
+        good = good and report.ok
+    return 0 if good else 1
+
+
+COMMANDS = {
+    "list": list_, "start": start, "check": check, "hint": hint, "reset": reset, "solution": solution,
+    "pack": pack, "new": new, "verify": verify,
+}  # fmt: skip

@@ -1,0 +1,149 @@
+"""The machine's commands: start, status, pause, stop, delete, doctor, shell, uninstall; and test."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from hello_k8s.cli.show import Terminal, console, table
+from hello_k8s.errors import UsageError
+from hello_k8s.language import t
+
+
+def start(
+    no_serve: Annotated[bool, typer.Option("--no-serve")] = False,
+    nodes: Annotated[int, typer.Option("--nodes", min=1, max=9, metavar="N")] = 3,
+    port: Annotated[int | None, typer.Option("--port", min=1, max=65535, metavar="P", show_default=False)] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y")] = False,
+) -> int:
+    """Help: cli.help.start."""
+    print(t("cli.starting"), flush=True)
+    from hello_k8s import start as starting
+
+    progress = Terminal("start")
+    ask = (lambda _: True) if yes else progress.ask if sys.stdin.isatty() else None
+    starting.start(progress, serve=not no_serve, nodes=nodes, port=port, ask=ask)
+    return 0
+
+
+def test(
+    quick: Annotated[bool, typer.Option("--quick")] = False,
+    full: Annotated[bool, typer.Option("--full")] = False,
+) -> int:
+    """Help: cli.help.test."""
+    if quick and full:
+        raise UsageError(t("cli.quick_and_full"), next=t("cli.see_help", command="./hello-k8s test"))
+    from hello_k8s import selftest
+
+    return selftest.run(Terminal("test"), quick=quick, full=full)
+
+
+def pause() -> int:
+    """Help: cli.help.pause."""
+    from hello_k8s.machine.cluster import Cluster
+    from hello_k8s.machine.nested import learner_engine
+
+    Cluster().pause()
+    learner_engine().pause()
+    print(t("cli.paused"))
+    return 0
+
+
+def stop() -> int:
+    """Help: cli.help.stop."""
+    from hello_k8s.machine.cluster import Cluster
+    from hello_k8s.machine.nested import learner_engine
+
+    progress = Terminal("stop")
+    with progress.step(t("cli.stopping"), 10):
+        Cluster().stop()
+        learner_engine().stop()
+    print(t("cli.stopped"))
+    return 0
+
+
+def delete(yes: Annotated[bool, typer.Option("--yes", "-y")] = False) -> int:
+    """Help: cli.help.delete."""
+    from hello_k8s.machine.cluster import Cluster
+    from hello_k8s.machine.nested import learner_engine
+
+    progress = Terminal("delete")
+    if not yes and sys.stdin.isatty() and not progress.ask(t("cli.ask_delete")):
+        print(t("cli.nothing_done"))
+        return 0
+    with progress.step(t("cli.deleting"), 10):
+        Cluster().delete()
+        learner_engine().down()
+    print(t("cli.deleted"))
+    return 0
+
+
+def status() -> int:
+    """Help: cli.help.status."""
+    from hello_k8s.cli.statuspage import rows
+
+    print(t("cli.looking"), flush=True)
+    page = table(t("cli.status.what"), t("cli.status.how"), t("cli.status.next"))
+    for row in rows():
+        page.add_row(*row)
+    console().print(page)
+    return 0
+
+
+def doctor() -> int:
+    """Help: cli.help.doctor."""
+    print(t("cli.looking"), flush=True)
+    from hello_k8s.machine import doctor as examination
+
+    page = table("", t("cli.doctor.what"), t("cli.doctor.found"), t("cli.doctor.next"))
+    findings = examination.examine()
+    for finding in findings:
+        style = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "problem": "[red]✗[/]"}[finding.level]
+        page.add_row(style, finding.what, finding.found, finding.next)
+    console().print(page)
+    return 1 if any(finding.level == "problem" for finding in findings) else 0
+
+
+def shell(
+    command: Annotated[list[str] | None, typer.Argument(metavar="[COMMAND]...", show_default=False)] = None,
+) -> int:
+    """Help: cli.help.shell."""
+    from hello_k8s.machine.cluster import Cluster
+
+    environment = {**os.environ, **Cluster().environment()}
+    if command:
+        try:
+            os.execvpe(command[0], command, environment)
+        except FileNotFoundError as missing:
+            raise UsageError(t("core.command_missing", program=command[0])) from missing
+    print(t("cli.shell_opened"), flush=True)
+    program = os.environ.get("SHELL") or "/bin/sh"
+    os.execvpe(program, [program], environment)
+
+
+def uninstall(
+    yes: Annotated[bool, typer.Option("--yes", "-y")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n")] = False,
+) -> int:
+    """Help: cli.help.uninstall."""
+    print(t("cli.looking"), flush=True)
+    from hello_k8s.machine import uninstall as removal
+
+    things = removal.inventory()
+    if not things:
+        print(t("cli.uninstall_nothing"))
+        return 0
+    page = table(t("cli.uninstall_what"), t("cli.uninstall_where"))
+    for thing in things:
+        page.add_row(thing.what, thing.where)
+    console().print(page)
+    progress = Terminal("uninstall")
+    if dry_run or not (yes or (sys.stdin.isatty() and progress.ask(t("cli.ask_uninstall")))):
+        print(t("cli.nothing_done") if dry_run or sys.stdin.isatty() else t("cli.uninstall_needs_yes"))
+        return 0 if dry_run or sys.stdin.isatty() else 2
+    removal.remove(things, progress)
+    print(t("cli.uninstalled"))
+    return 0

@@ -1,0 +1,69 @@
+"""Results, verifications and files on a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hello_k8s.catalog import Lab
+from hello_k8s.cli.show import console, table
+from hello_k8s.language import t
+from hello_k8s.workspace import report, shown
+
+if TYPE_CHECKING:
+    from hello_k8s.authoring import Report
+    from hello_k8s.grading.verdict import Result
+
+COLOURS: dict[report.Tone, str] = {"good": "green", "bad": "red", "ours": "yellow"}
+
+
+def show(lab: Lab, result: Result) -> None:
+    """Print a result: a line a check, below a failed one what was seen."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    view, out = report.view(lab, result), console()
+    out.print(Text(view.title, style="bold"))
+    for note in view.notes:
+        out.print(Padding(Text(note, style="yellow"), (0, 0, 0, 2)))
+    for row in view.rows:
+        head = Text.assemble((row.mark, COLOURS[row.tone]), f" {row.question}  ", (f"{row.points} · {row.id}", "dim"))
+        out.print(head)
+        for sentence in row.said:
+            out.print(Padding(Text(sentence), (0, 0, 0, 4)))
+        for line in row.evidence:
+            out.print(Padding(Text(f"│ {line}", style="dim"), (0, 0, 0, 4)))
+    out.print(Text(view.total, style=f"bold {COLOURS[view.tone]}"))
+    out.print(Text(f"→ {view.next}"))
+
+
+def show_verification(verified: Report) -> None:
+    """Print what `lab verify` found: the to-do list, then a line for each grading."""
+    from rich.text import Text
+
+    out = console()
+    if verified.problems:
+        out.print(Text(t("lab.verify.todo", count=len(verified.problems)), style="bold"))
+        for problem in verified.problems:
+            out.print(Text(f"  ☐ {problem}"))
+    if verified.runs:
+        page = table("", *(t(f"lab.verify.{name}") for name in ("what", "expected", "got", "time")))
+        for run in verified.runs:
+            mark = "[green]✓[/]" if run.ok else "[red]✗[/]"
+            page.add_row(mark, run.name, run.expected, run.got, f"{run.seconds:.1f} s")
+        out.print(page)
+    elif verified.problems:
+        out.print(Text(t("lab.verify.not_graded"), style="dim"))
+    word = t("lab.verify.proved", lab=verified.lab) if verified.ok else t("lab.verify.unproved", lab=verified.lab)
+    out.print(Text(word, style="bold green" if verified.ok else "bold red"))
+
+
+def show_file(file: Path) -> None:
+    """Print one file with its name above, coloured by what it is."""
+    from rich.syntax import Syntax
+    from rich.text import Text
+
+    out = console()
+    out.print(Text(shown(file), style="bold"))
+    lexer = Syntax.guess_lexer(str(file))
+    out.print(Syntax(file.read_text("utf-8"), lexer, background_color="default", word_wrap=True))

@@ -1,0 +1,91 @@
+"""The one archive that an instructor grades: learner.toml and every deliverable, equal bytes for equal files."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hello_k8s import catalog, paths, workspace
+from hello_k8s.catalog import Lab
+from hello_k8s.errors import HelloError, UsageError
+from hello_k8s.language import t
+from hello_k8s.workspace.identity import learner, learner_file
+
+#: A deliverable is a Dockerfile, a manifest, a script: larger than this (bytes) it is something else.
+LIMIT = 1 << 20
+
+
+@dataclass(frozen=True)
+class Packed:
+    """The archive, and for each lab the deliverables that are in it and those that are missing."""
+
+    file: Path
+    contents: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]
+
+
+def pack(labs: Sequence[Lab] = (), output: Path | None = None) -> Packed:
+    """Pack `labs` (default: every lab that was started) into `output`, a .tar.gz or .zip.
+
+    Inside is one folder named after the learner. The default is `<workspace>/<learner>.tar.gz`. Raises UsageError
+    where nothing was started or `output` is something else than an archive, HelloError for a file that is too large.
+    """
+    who = learner()
+    chosen = labs or [lab for lab in catalog.labs() if workspace.folder_of(lab).is_dir()]
+    if not chosen:
+        raise UsageError(t("lab.nothing_to_pack"), next=t("catalog.list_labs"))
+    file = output or paths.workspace() / f"{who.id}.tar.gz"
+    if not file.name.endswith((".tar.gz", ".tgz", ".zip")):
+        raise UsageError(t("lab.pack_name", file=file), next=t("lab.pack_name_next"))
+    _refuse_to_overwrite(file)
+    entries = {f"{who.id}/learner.toml": learner_file().read_bytes()}
+    contents = []
+    for lab in chosen:
+        absent = workspace.missing(lab)
+        present = [name for name in lab.deliverables if name not in absent]
+        for name in present:
+            entries[f"{who.id}/{lab.id}/{name}"] = _content(workspace.folder_of(lab) / name)
+        contents.append((lab.id, tuple(present), tuple(absent)))
+    data = _zip(entries) if file.suffix == ".zip" else _tar(entries)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    written = file.with_name(file.name + ".new")
+    written.write_bytes(data)
+    written.replace(file)
+    return Packed(file, tuple(contents))
+
+
+def _content(file: Path) -> bytes:
+    if not file.resolve().is_relative_to(paths.workspace().resolve()):
+        raise HelloError(t("lab.pack_link", file=workspace.shown(file)), next=t("lab.pack_link_next"))
+    if file.stat().st_size > LIMIT:
+        raise HelloError(t("lab.pack_large", file=workspace.shown(file), limit=LIMIT // 1024))
+    return file.read_bytes()
+
+
+def _refuse_to_overwrite(file: Path) -> None:
+    if file.exists() and not (tarfile.is_tarfile(file) or zipfile.is_zipfile(file)):
+        raise UsageError(t("lab.pack_exists", file=file), next=t("lab.pack_exists_next"))
+
+
+def _tar(entries: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name, data in sorted(entries.items()):
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(data), 0o644
+            archive.addfile(info, io.BytesIO(data))
+    return gzip.compress(buffer.getvalue(), mtime=0)
+
+
+def _zip(entries: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in sorted(entries.items()):
+            info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+            archive.writestr(info, data)
+    return buffer.getvalue()

@@ -1,0 +1,108 @@
+"""What a lab needs of the machine, made ready: its images, and for a cluster lab its cluster and namespace."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hello_k8s import paths
+from hello_k8s.catalog import Lab
+from hello_k8s.errors import MachineError
+from hello_k8s.language import t
+from hello_k8s.progress import Progress
+
+if TYPE_CHECKING:
+    from hello_k8s.machine.cluster import Cluster
+    from hello_k8s.machine.engine import Engine
+
+
+def wake(lab: Lab, progress: Progress) -> None:
+    """Before a check: resume a paused cluster. Raises MachineError, with the next command, where there is none."""
+    if not lab.on_cluster:
+        return
+    from hello_k8s.machine.cluster import Cluster
+
+    cluster = Cluster()
+    status = cluster.status()
+    if status == "paused":
+        with progress.step(t("lab.step_resume"), 2):
+            cluster.resume()
+    elif status != "running":
+        raise MachineError(t("lab.no_cluster", status=t(f"lab.cluster.{status}")), next=t("lab.no_cluster_next"))
+
+
+def prepare(lab: Lab, progress: Progress) -> None:
+    """After `lab start`: images present; cluster up, namespace made, the lab's own manifests applied.
+
+    Brings the cluster up only where its images are here already; building them is `./hello-k8s start`'s work.
+    Raises MachineError, EngineError or ClusterError.
+    """
+    from hello_k8s.machine import images, install
+    from hello_k8s.machine.engine import user_engine
+
+    engine = user_engine()
+    if not engine.answers():
+        raise MachineError(t("lab.no_engine"), next=t("lab.no_engine_next"))
+    _refuse_to_build(["node", "probe", *lab.images] if lab.on_cluster else lab.images, engine)
+    own = install.installed_by_us()
+    refs = images.ensure(lab.images, engine, progress, upstream_names=own)
+    if lab.on_cluster:
+        cluster = _running_cluster(engine, progress)
+        cluster.load(refs.values(), engine, progress)
+        _make_namespace(lab, cluster, progress)
+
+
+def _refuse_to_build(names: list[str] | tuple[str, ...], engine: Engine) -> None:
+    from hello_k8s.machine import images
+
+    far = [plan.image.id for plan in images.plan(names, engine) if plan.way in ("build", "impossible")]
+    if far:
+        raise MachineError(t("lab.images_missing", names=", ".join(far)), next=t("lab.no_engine_next"))
+
+
+def _running_cluster(engine: Engine, progress: Progress) -> Cluster:
+    from hello_k8s.machine import images, install
+    from hello_k8s.machine.cluster import Cluster
+
+    cluster = Cluster()
+    if cluster.status() != "running":
+        own = install.installed_by_us()
+        cluster.up(progress, images.ensure(["node", "probe"], engine, progress, upstream_names=own)["node"])
+    return cluster
+
+
+def _make_namespace(lab: Lab, cluster: Cluster, progress: Progress) -> None:
+    from hello_k8s.grading.replay import apply_given
+    from hello_k8s.process import run
+
+    with progress.step(t("lab.step_namespace", namespace=lab.namespace), 5):
+        cluster.prepare_namespace(lab.namespace, labels={})
+        apply_given(lab, cluster.api(), lab.namespace)
+        current = ["kubectl", "config", "set-context", cluster.context, f"--namespace={lab.namespace}"]
+        run(current, env=cluster.environment(), timeout=30)
+
+
+def refresh(lab: Lab, progress: Progress) -> Path | None:
+    """After `lab reset`: delete the lab's namespace and make it anew; returns where its objects were written first.
+
+    Where the cluster isn't running there is nothing to do now: `lab start` makes the namespace.
+    """
+    from hello_k8s.machine.cluster import Cluster
+    from hello_k8s.process import run
+
+    cluster = Cluster()
+    if cluster.status() == "paused":
+        cluster.resume()
+    if cluster.status() != "running":
+        return None
+    environment = cluster.environment()
+    kinds = "deployments,services,configmaps,pods"
+    objects = run(["kubectl", "get", kinds, "-n", lab.namespace, "-o", "yaml"], env=environment, timeout=30)
+    kept = paths.workspace() / ".kept" / time.strftime("%Y%m%d-%H%M%S") / lab.id / "live.yaml"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(objects.stdout, "utf-8")
+    with progress.step(t("lab.step_delete_namespace", namespace=lab.namespace), 15):
+        cluster.api().delete("Namespace", lab.namespace, None, wait=True)
+    _make_namespace(lab, cluster, progress)
+    return kept

@@ -1,0 +1,97 @@
+"""A result as a person reads it: what the terminal prints and the notebook shows, said once for both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from hello_k8s.catalog import Lab
+from hello_k8s.language import pick, t
+
+if TYPE_CHECKING:
+    from hello_k8s.grading.verdict import CheckResult, Result
+
+#: Evidence lines shown of one check; the JSON result has all of them.
+EVIDENCE = 12
+#: Characters of one of them.
+WIDTH = 400
+
+Tone = Literal["good", "bad", "ours"]
+MARKS: dict[Tone, str] = {"good": "✓", "bad": "✗", "ours": "!"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One check: its question, its points, and below them sentences and the facts that they rest on."""
+
+    id: str
+    tone: Tone
+    question: str
+    points: str
+    said: tuple[str, ...]
+    evidence: tuple[str, ...]
+
+    @property
+    def mark(self) -> str:
+        return MARKS[self.tone]
+
+
+@dataclass(frozen=True)
+class View:
+    """A whole result: a title, notes above the rows, the rows, the sum, and what to do next."""
+
+    title: str
+    notes: tuple[str, ...]
+    rows: tuple[Row, ...]
+    total: str
+    tone: Tone
+    next: str
+
+
+def view(lab: Lab, result: Result) -> View:
+    """What is shown of `result`, in the current language."""
+    notes = [t("lab.drift", what=pick(texts)) for texts in result.drift]
+    if result.mode == "replay" and result.rewrites:
+        notes.append(t("lab.rewrites", what="; ".join(result.rewrites)))
+    tone: Tone = "ours" if not result.graded else "good" if result.passed else "bad"
+    values = {"earned": result.earned, "possible": result.possible, "seconds": f"{result.seconds:.1f}"}
+    return View(
+        title=f"{lab.id}  {pick(lab.title)}",
+        notes=tuple(notes),
+        rows=tuple(_row(check) for check in result.checks),
+        total=t("lab.ungraded") if tone == "ours" else t("lab.total", **values),
+        tone=tone,
+        next=_next(lab, tone),
+    )
+
+
+def _next(lab: Lab, tone: Tone) -> str:
+    if tone == "ours":
+        return t("lab.ungraded_next", lab=lab.id)
+    return t("lab.passed_next") if tone == "good" else t("lab.failed_next", lab=lab.id)
+
+
+def _row(check: CheckResult) -> Row:
+    tone: Tone = "good" if check.passed else "ours" if check.verdict == "errored" else "bad"
+    said: list[str] = []
+    evidence: list[str] = []
+    if not check.passed:
+        message = pick(check.message)
+        told = [t("lab.verdict.errored")] if tone == "ours" else []
+        told += [t("lab.verdict.timed_out")] if check.verdict == "timed_out" else []
+        told += [t("lab.verdict.not_submitted")] if check.verdict == "not_submitted" else []
+        said = _once([*told, message, *(pick(texts) for texts in check.diagnosis)])
+        evidence = _few(line for line in check.evidence if line not in said)
+    points = f"{check.earned}/{check.points}" if tone != "ours" else f"–/{check.points}"
+    return Row(check.id, tone, pick(check.question), points, tuple(said), tuple(evidence))
+
+
+def _once(sentences: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(sentence for sentence in sentences if sentence.strip()))
+
+
+def _few(evidence: Iterable[str]) -> list[str]:
+    lines = [line for item in evidence for line in item.splitlines()]
+    shown = [line if len(line) <= WIDTH else line[: WIDTH - 1] + "…" for line in lines[:EVIDENCE]]
+    return [*shown, t("lab.evidence_more", count=len(lines) - EVIDENCE)] if len(lines) > EVIDENCE else shown
