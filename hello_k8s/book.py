@@ -34,6 +34,11 @@ _STAMP = ".inputs.json"
 _NOT_INPUT = {"__pycache__", ".ipynb_checkpoints", ".pytest_cache"}
 
 
+def output() -> Path:
+    """Where the book is built unless told otherwise: this checkout's `.state/book`."""
+    return paths.state() / "book"
+
+
 def toc(language: str, source: Path | None = None) -> dict[str, Any]:
     """The table of contents of one language, as sphinx-external-toc reads it.
 

@@ -16,6 +16,7 @@
       startOnLoad: false,
       theme,
       fontFamily: getComputedStyle(document.body).fontFamily,
+      themeVariables: { edgeLabelBackground: getComputedStyle(document.body).backgroundColor },
       flowchart: { padding: 12 },
     });
     for (const [number, { box, text }] of drawings.entries()) {
