@@ -1,0 +1,6 @@
+#!/bin/bash
+# The root file system of debian:trixie-slim: Debian's essential packages and apt.
+set -euo pipefail
+source "$RECIPE"
+
+debian_root "$OUT/root.tar" --variant=minbase
