@@ -130,7 +130,7 @@ class Image:
     `aliases` are upstream names that our build may carry inside an engine that we installed or nested.
     `kind`: `packages` (steps/*.sh on the host, Debian and root) or `dockerfile` (built by the engine itself).
     `bases` are images needed first; `sources` other paths of the checkout that the recipe reads, part of its
-    hash. `usual_seconds` is how long building takes on two cores.
+    hash. `usual_seconds` is how long building takes on two cores, `space_gb` the free space it needs meanwhile.
     """
 
     id: str
@@ -142,6 +142,7 @@ class Image:
     bases: tuple[str, ...]
     sources: tuple[str, ...]
     usual_seconds: int
+    space_gb: int
     build_args: Mapping[str, str]
     title: Texts
 
@@ -299,6 +300,7 @@ def read_image(folder: Path) -> Image:
         bases=table.strings("bases", default=()),
         sources=table.strings("sources", default=()),
         usual_seconds=table.integer("usual_seconds"),
+        space_gb=table.integer("space_gb", default=1),
         build_args=table.mapping("build_args", default={}),
         title=_texts(table, "title"),
     )

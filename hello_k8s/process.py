@@ -56,7 +56,7 @@ class _Kept:
 def run(
     argv: Sequence[str],
     *,
-    input: bytes | None = None,
+    input: bytes | Path | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     timeout: float | None = None,
@@ -66,15 +66,17 @@ def run(
 ) -> Completed:
     """Run `argv` and return what it printed.
 
-    `env` is added to this process's environment. `timeout` is in seconds; past it the program and all its
+    `input` is what it reads: bytes, or a file (streamed, so that gigabytes cost no memory). `env` is added to this
+    process's environment. `timeout` is in seconds; past it the program and all its
     children are killed. `on_line` gets each line of both streams as it comes. With `check`, an exit code other
     than 0 raises `error` (a CommandFailed); running out of time raises it always, with exit code None.
     Raises MachineError where the program isn't installed.
     """
+    stdin = input.open("rb") if isinstance(input, Path) else subprocess.PIPE if input else subprocess.DEVNULL
     try:
         process = subprocess.Popen(
             list(argv),
-            stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, **env} if env else None,
@@ -83,12 +85,15 @@ def run(
         )
     except FileNotFoundError as missing:
         raise MachineError(t("core.command_missing", program=argv[0])) from missing
+    finally:
+        if not isinstance(stdin, int):
+            stdin.close()
     out, err = _Kept(), _Kept()
     threads = [
         threading.Thread(target=_drain, args=(process.stdout, out, on_line), daemon=True),
         threading.Thread(target=_drain, args=(process.stderr, err, on_line), daemon=True),
     ]
-    if input is not None:
+    if input and not isinstance(input, Path):
         threads.append(threading.Thread(target=_feed, args=(process.stdin, input), daemon=True))
     for thread in threads:
         thread.start()

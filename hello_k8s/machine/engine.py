@@ -36,7 +36,7 @@ class Engine:
     def run(
         self,
         *args: str,
-        input: bytes | None = None,
+        input: bytes | Path | None = None,
         timeout: float | None = 120,
         check: bool = True,
         env: Mapping[str, str] | None = None,
