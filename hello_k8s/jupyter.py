@@ -32,6 +32,7 @@ def load_ipython_extension(shell: Any) -> None:
 
     # The built-in magic keeps the path that it was made with, so it is replaced rather than configured.
     def strict_bash(line: str, cell: str) -> Any:
+        __tracebackhide__ = True
         return shell.run_cell_magic("script", f"{_STRICT} {line}".strip(), cell)
 
     shell.register_magic_function(strict_bash, "cell", "bash")

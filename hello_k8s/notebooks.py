@@ -88,9 +88,10 @@ def _problems_of_one(notebook: Any, name: str) -> Iterator[str]:
     code = [(number, cell) for number, cell in enumerate(notebook.cells, 1) if cell.cell_type == "code"]
     if not code or not code[0][1].source.strip().startswith(LOAD_EXTENSION):
         yield t("lab.notebook.first_cell", file=name)
+    never = [str(number) for number, cell in code if cell.execution_count is None and cell.source.strip()]
+    if never:
+        yield t("lab.notebook.not_executed", file=name, cells=", ".join(never))
     for number, cell in code:
-        if cell.execution_count is None and cell.source.strip():
-            yield t("lab.notebook.not_executed", file=name, cell=number)
         for output in cell.outputs:
             if output.output_type == "error":
                 yield t("lab.notebook.error_output", file=name, cell=number, error=output.ename)

@@ -163,12 +163,15 @@ def verify(
     """Help: cli.help.lab.verify."""
     from hello_k8s import authoring, catalog
     from hello_k8s.cli.results import show_verification
+    from hello_k8s.workspace import readiness
 
     chosen = [catalog.lab(lab) for lab in labs] if labs else list(catalog.labs())
     progress = Terminal("lab-verify")
     good = True
     for lab in chosen:
         print(t("lab.verifying", lab=lab.id), flush=True)
+        if not static:
+            readiness.machine(lab, progress)
         report = authoring.verify(lab, progress, static=static)
         show_verification(report)
         good = good and report.ok

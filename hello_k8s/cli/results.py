@@ -52,7 +52,7 @@ def show_verification(verified: Report) -> None:
             mark = "[green]✓[/]" if run.ok else "[red]✗[/]"
             page.add_row(mark, run.name, run.expected, run.got, f"{run.seconds:.1f} s")
         out.print(page)
-    elif verified.problems:
+    elif not verified.static:
         out.print(Text(t("lab.verify.not_graded"), style="dim"))
     word = t("lab.verify.proved", lab=verified.lab) if verified.ok else t("lab.verify.unproved", lab=verified.lab)
     out.print(Text(word, style="bold green" if verified.ok else "bold red"))

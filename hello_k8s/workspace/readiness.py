@@ -38,19 +38,26 @@ def prepare(lab: Lab, progress: Progress) -> None:
     Brings the cluster up only where its images are here already; building them is `./hello-k8s start`'s work.
     Raises MachineError, EngineError or ClusterError.
     """
+    cluster = machine(lab, progress)
+    if cluster:
+        _make_namespace(lab, cluster, progress)
+
+
+def machine(lab: Lab, progress: Progress) -> Cluster | None:
+    """What grading `lab` needs: its images, and for a cluster lab the cluster (returned) with them on its nodes."""
     from hello_k8s.machine import images, install
     from hello_k8s.machine.engine import user_engine
 
     engine = user_engine()
     if not engine.answers():
         raise MachineError(t("lab.no_engine"), next=t("lab.no_engine_next"))
-    _refuse_to_build(["node", "probe", *lab.images] if lab.on_cluster else lab.images, engine)
-    own = install.installed_by_us()
-    refs = images.ensure(lab.images, engine, progress, upstream_names=own)
-    if lab.on_cluster:
-        cluster = _running_cluster(engine, progress)
-        cluster.load(refs.values(), engine, progress)
-        _make_namespace(lab, cluster, progress)
+    _refuse_to_build(["node", "probe", *lab.images] if lab.on_cluster else ["engine", *lab.images], engine)
+    refs = images.ensure(lab.images, engine, progress, upstream_names=install.installed_by_us())
+    if not lab.on_cluster:
+        return None
+    cluster = _running_cluster(engine, progress)
+    cluster.load(refs.values(), engine, progress)
+    return cluster
 
 
 def _refuse_to_build(names: list[str] | tuple[str, ...], engine: Engine) -> None:
