@@ -37,6 +37,10 @@ class Unmet(AssertionError):
         super().__init__(self.texts[current()])
 
 
+class NotSubmitted(Unmet):
+    """None of the deliverables is there."""
+
+
 class TimedOut(Exception):
     """A hard limit of replay or check was reached, after `seconds`."""
 
@@ -59,6 +63,8 @@ def verdict_of(error: BaseException | None) -> Verdict:
     """
     if error is None:
         return "passed"
+    if isinstance(error, NotSubmitted):
+        return "not_submitted"
     if isinstance(error, AssertionError):
         return "failed"
     if isinstance(error, TimedOut):

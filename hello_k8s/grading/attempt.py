@@ -1,0 +1,404 @@
+"""One submission being graded for one lab: what its checks share, brought to life when a check first asks."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import hello_k8s
+from hello_k8s.catalog import Lab
+from hello_k8s.errors import ClusterError, CommandFailed, EngineError
+from hello_k8s.grading import replay
+from hello_k8s.grading.asking import Answer
+from hello_k8s.grading.buildlog import build_failure
+from hello_k8s.grading.built import BuiltImage
+from hello_k8s.grading.containers import Container
+from hello_k8s.grading.manifests import read_manifests
+from hello_k8s.grading.verdict import CheckResult, Kind, Result, Texts, TimedOut, Unmet
+from hello_k8s.grading.waiting import eventually
+from hello_k8s.language import both, t
+from hello_k8s.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from hello_k8s.machine.cluster import Cluster
+    from hello_k8s.machine.kubeapi import KubeApi
+    from hello_k8s.machine.nested import Nested
+
+T = TypeVar("T")
+Mode = Literal["look", "replay"]
+
+#: Seconds that building one image may take, and that a container may take until it listens.
+BUILD_SECONDS = 300.0
+LISTEN_SECONDS = 10.0
+_PROBE_AT_ONCE = 16
+#: Seconds for which what was seen in the namespace is still true.
+_SEEN_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Submission:
+    """The learner's files as they are graded, in `folder`; `nonce` is what `replay.stamp` put into the source."""
+
+    folder: Path
+    nonce: str
+
+    def text(self, name: str) -> str:
+        """A file's text; Unmet where it is missing or no UTF-8."""
+        try:
+            return (self.folder / name).read_text("utf-8-sig")
+        except OSError:
+            raise Unmet(both("grading.file_missing", file=name)) from None
+        except UnicodeDecodeError as error:
+            raise Unmet(both("grading.not_utf8", file=name, position=error.start)) from None
+
+    def manifests(self, name: str) -> list[dict[str, Any]]:
+        """The objects in a manifest; Unmet, with line and column, where it is no YAML."""
+        return read_manifests(self.folder / name, name)
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """Where the submission lives. `live`: the learner's own, as they left it."""
+
+    name: str
+    live: bool
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Objects:
+    """The objects of one namespace."""
+
+    def __init__(self, api: KubeApi, namespace: str) -> None:
+        self.api = api
+        self.namespace = namespace
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        """The object; Unmet where there is none."""
+        found = self.api.read(kind, name, self.namespace)
+        if found is None:
+            raise Unmet(both("grading.no_such_object", object=f"{kind}/{name}", namespace=self.namespace))
+        return found
+
+    def list(self, kind: str, labels: str | Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+        """Objects of `kind` with these labels."""
+        return self.api.list(kind, self.namespace, labels)
+
+
+class Attempt:
+    """The grading of one folder. `close` it always: what replay made is removed then."""
+
+    def __init__(
+        self,
+        lab: Lab,
+        folder: Path,
+        *,
+        mode: Mode,
+        kind: Kind,
+        nested: Nested | None = None,
+        progress: Progress = SILENT,
+    ) -> None:
+        self.lab = lab
+        self.folder = folder
+        self.mode = mode
+        self.kind = kind
+        self.progress = progress
+        self.nonce = secrets.token_hex(4)
+        self.started = datetime.now(UTC)
+        self.files = replay.deliverables(lab, folder, kind)
+        self.rewrites: list[str] = []
+        self.drift: tuple[Texts, ...] = ()
+        self.problems: list[Texts] = []
+        self.asked: set[str] = set()
+        self.applied: list[dict[str, Any]] = []
+        self._begun = time.monotonic()
+        self._seen: tuple[float, frozenset[str], list[Texts]] = (0.0, frozenset(), [])
+        self._nested = nested
+        self._once: dict[str, tuple[bool, Any]] = {}
+        self._containers: list[Container] = []
+        self._closing = contextlib.ExitStack()
+
+    # -- once, whoever asks first
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """What `make` returned or raised the first time: a build that failed fails every check that needs it."""
+        if name not in self._once:
+            try:
+                self._once[name] = (True, make())
+            except Exception as error:
+                self._once[name] = (False, error)
+        good, value = self._once[name]
+        if not good:
+            raise value.with_traceback(None)
+        return value
+
+    @property
+    def submission(self) -> Submission:
+        if self.mode == "look":
+            return Submission(self.folder, "")
+        return Submission(self.once("files", self._lay_out), self.nonce)
+
+    def _lay_out(self) -> Path:
+        target = Path(tempfile.mkdtemp(prefix="hello-k8s-"))
+        self._closing.callback(shutil.rmtree, target, ignore_errors=True)
+        self.rewrites += replay.lay_out(self.lab, self.files, self.nonce, target)
+        return target
+
+    # -- Docker
+
+    @property
+    def nested(self) -> Nested:
+        if self._nested is None:
+            from hello_k8s.machine.nested import learner_engine
+
+            self._nested = learner_engine()
+        return self._nested
+
+    def images(self) -> Mapping[str, BuiltImage]:
+        """The images of `replay.build`, built."""
+        return self.once("images", self._build)
+
+    def _build(self) -> dict[str, BuiltImage]:
+        folder = self.submission.folder
+        engine = self.nested.up(self.lab.images, self.progress)
+        built = {}
+        for tag, dockerfile in self.lab.replay.build.items():
+            if PurePosixPath(dockerfile) not in self.files:
+                raise Unmet(both("grading.file_missing", file=dockerfile))
+            own = f"{tag}-{self.nonce}" if ":" in tag else f"{tag}:{self.nonce}"
+            self._closing.callback(engine.run, "image", "rm", "--force", own, check=False)
+            self._build_one(folder, own, dockerfile)
+            self.rewrites.append(f"{tag} → {own}")
+            built[tag] = BuiltImage(engine, own)
+        return built
+
+    def _build_one(self, folder: Path, tag: str, dockerfile: str) -> None:
+        engine = self.nested.engine
+        for last in (False, True):
+            try:
+                engine.build(folder, tag, dockerfile=dockerfile, timeout=BUILD_SECONDS)
+                return
+            except EngineError:
+                raise
+            except CommandFailed as failed:
+                if failed.exit_code_of_command is None:
+                    # The client is gone, what it asked for is not: only stopping the engine ends it.
+                    self.nested.stop()
+                    raise TimedOut(
+                        BUILD_SECONDS, both("grading.build_timed_out", seconds=f"{BUILD_SECONDS:g}")
+                    ) from None
+                if "no space left on device" not in failed.output or last:
+                    raise build_failure(failed.output, dockerfile, self.lab.images) from None
+                # The disk of the nested engine is full of earlier builds: that is ours to clear, once.
+                engine.run("builder", "prune", "--all", "--force", timeout=300)
+                engine.run("image", "prune", "--force", timeout=300)
+
+    def run(self, image: BuiltImage, *arguments: str, options: tuple[str, ...] = ()) -> Container:
+        """A container of `image`; removed after the check that asked for it."""
+        name = f"hello-k8s-check-{self.nonce}-{len(self._containers)}-{secrets.token_hex(2)}"
+        self._containers.append(Container(image.engine, name))
+        return Container.start(image.engine, image.tag, name, *arguments, options=options)
+
+    def end_check(self) -> None:
+        """Remove what one check started."""
+        while self._containers:
+            self._containers.pop().remove()
+
+    # -- the cluster
+
+    @property
+    def cluster(self) -> Cluster:
+        from hello_k8s.machine.cluster import Cluster
+
+        return self.once("cluster", Cluster)
+
+    @property
+    def api(self) -> KubeApi:
+        return self.once("api", self._connect)
+
+    def _connect(self) -> KubeApi:
+        status = self.cluster.status()
+        if status == "paused":
+            self.cluster.resume()
+        elif status != "running":
+            raise ClusterError(t("grading.no_cluster", status=status), next=t("grading.no_cluster_next"))
+        return self.cluster.api()
+
+    def live(self) -> Namespace:
+        """The namespace with the submission in it."""
+        return self.once("live", self._look if self.mode == "look" else self._replay)
+
+    def objects(self) -> Objects:
+        return Objects(self.api, self.live().name)
+
+    def _look(self) -> Namespace:
+        from hello_k8s.grading.look import drift
+
+        name = self.lab.namespace
+        if self.api.read("Namespace", name) is None:
+            raise ClusterError(
+                t("grading.no_namespace", namespace=name), next=t("grading.no_namespace_next", lab=self.lab.id)
+            )
+        self.drift = tuple(drift(self.lab, self.files, self.api))
+        return Namespace(name, live=True)
+
+    def _replay(self) -> Namespace:
+        folder = self.submission.folder
+        name = f"{self.lab.namespace}-{self.nonce}"
+        images = self._images_on_nodes()
+        replay.remove_leftovers(self.api)
+        self._closing.callback(self.api.delete, "Namespace", name)
+        self.cluster.prepare_namespace(name, labels={replay.REPLAY_LABEL: "true"})
+        replay.apply_given(self.lab, self.api, name, images)
+        user = replay.prepare_account(self.api, name)
+        self.applied, lines, problems = replay.apply_submission(self.lab, folder, user, name, images)
+        self.rewrites += [f"namespace: {self.lab.namespace} → {name}", *lines]
+        self.problems += problems
+        if problems and not self.applied:
+            raise Unmet(problems[0], evidence=[text["en"] for text in problems])
+        with contextlib.suppress(AssertionError):  # what doesn't run is for the checks to say
+            replay.settle(self.api, name, self.applied, self.lab.replay.settle)
+        return Namespace(name, live=False)
+
+    def _images_on_nodes(self) -> dict[str, str]:
+        """The lab's images on every node, and the submission's own: tag in lab.toml → tag on the nodes."""
+        from hello_k8s.machine import images, install
+
+        if self.lab.images and not self.lab.replay.build:
+            own = install.installed_by_us()
+            refs = images.ensure(self.lab.images, self.cluster.engine, self.progress, upstream_names=own)
+            self.cluster.load(refs.values(), self.cluster.engine, self.progress)
+        built = self.images() if self.lab.replay.build else {}
+        for image in built.values():
+            self.cluster.load([image.tag], image.engine, self.progress)
+        return {tag: image.tag for tag, image in built.items()}
+
+    # -- what checks do
+
+    def http(
+        self, target: Container | str, path: str = "/", n: int = 1, timeout: float = 5, *, port: int = 8080
+    ) -> list[Answer]:
+        """Ask `target` `n` times; see the fixture `http`."""
+        if isinstance(target, Container):
+            return self._ask_container(target, path, n, timeout, port)
+        return self._ask_service(target, path, n, timeout)
+
+    def _ask_container(self, target: Container, path: str, n: int, timeout: float, port: int) -> list[Answer]:
+        deadline = time.monotonic() + LISTEN_SECONDS
+        while True:
+            address = target.address
+            if address:
+                answers = [Answer.of(item) for item in self.nested.fetch(f"http://{address}:{port}{path}", n, timeout)]
+                if any(answer.status for answer in answers) or time.monotonic() > deadline:
+                    return answers
+            if not target.running:
+                raise target.ended()
+            time.sleep(0.1)  # a port that begins to be listened on is nothing that could be watched
+
+    def _ask_service(self, target: str, path: str, n: int, timeout: float) -> list[Answer]:
+        name, _, port = target.partition(":")
+        self.asked.add(name)
+        # The dot at the end keeps the resolver from trying the search domains of the probe's own namespace first.
+        return self.fetch(f"http://{name}.{self.live()}.svc.cluster.local.:{port or 80}{path}", n, timeout)
+
+    def fetch(self, url: str, n: int, timeout: float) -> list[Answer]:
+        """Ask `url` from inside the cluster, through the probe Pod. Raises ClusterError where that doesn't work."""
+        from hello_k8s.machine.cluster import PROBE_POD, SYSTEM_NAMESPACE
+
+        limit = math.ceil(n / _PROBE_AT_ONCE) * timeout + 10
+        query = {"url": url, "n": n, "timeout": timeout}
+        response = self.api.pod_proxy(SYSTEM_NAMESPACE, PROBE_POD, 8080, "/fetch", query, limit)
+        if response.status_code in (404, 502, 503):
+            self.cluster.probe()
+            response = self.api.pod_proxy(SYSTEM_NAMESPACE, PROBE_POD, 8080, "/fetch", query, limit)
+        if response.status_code != 200:
+            raise ClusterError(
+                t("grading.probe_failed", status=response.status_code),
+                why=response.text[:500],
+                next=t("grading.probe_next"),
+            )
+        return [Answer.of(item) for item in response.json()]
+
+    def eventually(self, fn: Callable[[], T], within: float = 10, on: tuple[str, ...] = ("Pod", "EndpointSlice")) -> T:
+        """See the fixture `eventually`."""
+        if not self.lab.on_cluster:
+            return eventually(fn, within)
+        return eventually(fn, within, self.api, self.live().name, on)
+
+    # -- the end
+
+    def causes(self, error: BaseException) -> tuple[Texts, ...]:
+        """The causes of `error` that can be observed; none where nothing can be seen."""
+        found = [*(error.diagnosis if isinstance(error, Unmet) else ()), *self.problems]
+        if self.lab.on_cluster and self._once.get("live", (False,))[0]:
+            with contextlib.suppress(Exception):  # a diagnosis that fails must not hide the failure
+                found += self._observed()
+        return tuple({text["en"]: text for text in found}.values())
+
+    def _observed(self) -> list[Texts]:
+        from hello_k8s.grading.diagnosis import observe
+
+        asked = frozenset(self.asked)
+        when, before, texts = self._seen
+        if before != asked or time.monotonic() - when > _SEEN_SECONDS:
+            texts = observe(self)
+            self._seen = (time.monotonic(), asked, texts)
+        return texts
+
+    def result(self, checks: tuple[CheckResult, ...]) -> Result:
+        """The result, with what every check of this attempt has in common."""
+        return Result(
+            lab=self.lab.id,
+            kind=self.kind,
+            mode=self.mode,
+            started=self.started.isoformat(timespec="seconds"),
+            checks=checks,
+            seconds=time.monotonic() - self._begun,
+            version=hello_k8s.__version__,
+            files={name.as_posix(): _digest(file) for name, file in self.files.items()},
+            drift=self.drift,
+            rewrites=tuple(self.rewrites),
+        )
+
+    def close(self) -> None:
+        """Remove everything that this grading made. Never raises: the verdicts stand."""
+        with contextlib.suppress(Exception):
+            self.end_check()
+        while True:
+            try:
+                self._closing.close()
+                return
+            except Exception:
+                continue
+
+
+def _digest(file: Path) -> str:
+    return f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
+
+
+@contextlib.contextmanager
+def closing(attempt: Attempt) -> Iterator[Attempt]:
+    try:
+        yield attempt
+    finally:
+        attempt.close()
+
+
+def merged(old: CheckResult, new: CheckResult) -> CheckResult:
+    """One check's result out of two of its items: the worse verdict, what both said."""
+    from hello_k8s.grading.verdict import worst
+
+    verdict = worst((old.verdict, new.verdict))
+    said = old if old.verdict == verdict and old.message["en"] else new
+    return replace(said, verdict=verdict, seconds=old.seconds + new.seconds, output=old.output + new.output)

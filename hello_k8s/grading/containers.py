@@ -1,0 +1,89 @@
+"""A container of the submission, running in the nested engine."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from hello_k8s.errors import CommandFailed, EngineError
+from hello_k8s.grading.verdict import Unmet
+from hello_k8s.language import both
+from hello_k8s.machine.engine import Engine
+
+#: Enough for every program of this book, too little to disturb the machine.
+LIMITS = (
+    "--memory=256m", "--memory-swap=256m", "--cpus=1", "--pids-limit=100", "--security-opt=no-new-privileges",
+)  # fmt: skip
+
+
+class Container:
+    """One running container. `name` is its name in the engine."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self.engine = engine
+        self.name = name
+
+    @classmethod
+    def start(cls, engine: Engine, image: str, name: str, *arguments: str, options: tuple[str, ...] = ()) -> Container:
+        """`docker run` with our limits; Unmet where the engine can't start it (no such program, no such user)."""
+        try:
+            engine.run("run", "--detach", f"--name={name}", *LIMITS, *options, image, *arguments, timeout=60)
+        except EngineError:
+            raise
+        except CommandFailed as failed:
+            if failed.exit_code_of_command is None:
+                raise
+            line = last_line(failed.output)
+            raise Unmet(both("grading.not_started", error=line), evidence=[line]) from None
+        return cls(engine, name)
+
+    def inspect(self) -> dict[str, Any]:
+        """What `docker container inspect` says now. Raises EngineError if it is gone."""
+        found = self.engine.container(self.name)
+        if found is None:
+            raise EngineError(("docker", "container", "inspect", self.name), "", 1)
+        return found
+
+    def logs(self, tail: int = 200) -> str:
+        """The last `tail` lines of both its streams."""
+        done = self.engine.run("logs", f"--tail={tail}", self.name, check=False)
+        return done.stdout + done.stderr
+
+    @property
+    def address(self) -> str:
+        """Its IP address on the nested engine's bridge; empty once it has ended."""
+        networks = self.inspect()["NetworkSettings"]["Networks"] or {}
+        return next((network["IPAddress"] for network in networks.values() if network["IPAddress"]), "")
+
+    @property
+    def running(self) -> bool:
+        return bool(self.inspect()["State"]["Running"])
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code; None while it runs."""
+        state = self.inspect()["State"]
+        return None if state["Running"] else int(state["ExitCode"])
+
+    def stop(self, timeout: int = 10) -> float:
+        """SIGTERM, and SIGKILL after `timeout` seconds; returns how many seconds it took to end."""
+        begun = time.monotonic()
+        self.engine.run("stop", "-t", str(timeout), self.name, timeout=timeout + 30)
+        return time.monotonic() - begun
+
+    def ended(self) -> Unmet:
+        """The Unmet that says that it has ended, with its exit code and last words."""
+        state = self.inspect()["State"]
+        words = self.logs(5).strip()
+        key = "grading.ended_by_memory" if state.get("OOMKilled") else "grading.ended"
+        return Unmet(both(key, code=state["ExitCode"], log=words or "—"), evidence=words.splitlines())
+
+    def remove(self) -> None:
+        self.engine.remove(self.name)
+
+
+def last_line(output: str) -> str:
+    """The line of a program's output that says what went wrong: the last that isn't an advice on how to get help."""
+    lines = [line.strip() for line in output.strip().splitlines() if line.strip()]
+    useful = [line for line in lines if not line.startswith(("See 'docker", "Run 'docker", "View build details"))]
+    return (useful or lines or [""])[-1]

@@ -1,0 +1,301 @@
+"""Bringing deliverables to life from scratch: a fresh copy, a build, a namespace; and everything removed again."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from hello_k8s.catalog import Lab
+from hello_k8s.errors import ClusterError
+from hello_k8s.grading.manifests import read_manifests, rewrite, title
+from hello_k8s.grading.verdict import Unmet
+from hello_k8s.grading.waiting import eventually
+from hello_k8s.language import both, t
+from hello_k8s.machine.kubeapi import ApiError, KubeApi
+
+if TYPE_CHECKING:
+    from hello_k8s.grading.verdict import Kind, Texts
+
+#: A deliverable is a text that a person wrote.
+LIMIT_BYTES = 1 << 20
+#: Who applies a submission's manifests: a ServiceAccount of the namespace, bound to the ClusterRole `edit` there.
+#: Not a Role of `*`: that one would hold for the namespace object itself, and so for its Pod Security labels.
+ACCOUNT = "submission"
+REPLAY_LABEL = "hello-k8s.org/replay"
+#: Seconds after which a namespace of a grading that was killed is somebody's leftover.
+_LEFTOVER = 3600
+#: Seconds that a Pod may run without being ready until nobody waits for it any longer.
+_RUNNING_ENOUGH = 5
+_SYNTAX = re.compile(rb"^#\s*syntax\s*=.*$", re.IGNORECASE | re.MULTILINE)
+#: A waiting container with one of these reasons will not start by waiting longer.
+STUCK = frozenset({
+    "ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CrashLoopBackOff",
+    "CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError",
+})  # fmt: skip
+
+
+# -- files
+
+
+def deliverables(lab: Lab, folder: Path, kind: Kind) -> dict[PurePosixPath, Path]:
+    """The deliverables that are there: name → file. For a mutant, the solution's where it has none of its own.
+
+    Links and what leads out of `folder` count as not there: a submission is files.
+    """
+    found: dict[PurePosixPath, Path] = {}
+    for name in lab.deliverables:
+        for base in (folder, lab.solution) if kind == "mutant" else (folder,):
+            file = base / name
+            if file.is_file() and file.resolve() == base.resolve() / name:
+                found[PurePosixPath(name)] = file
+                break
+    return found
+
+
+def lay_out(lab: Lab, files: Mapping[PurePosixPath, Path], nonce: str, target: Path) -> list[str]:
+    """Write a fresh copy of the lab's start into `target` with only `files` laid over it; stamp the nonce.
+
+    Returns what was rewritten. Raises Unmet for a deliverable that is too large.
+    """
+    notes = []
+    for name, file in {**lab.files(), **files}.items():
+        if file.stat().st_size > LIMIT_BYTES and name in files:
+            raise Unmet(both("grading.file_too_large", file=name, bytes=LIMIT_BYTES))
+        data = file.read_bytes()
+        if name.as_posix() in lab.replay.stamp:
+            data = stamp(data, lab.replay.stamp[name.as_posix()], nonce, name.as_posix())
+        if name.as_posix() in lab.replay.build.values():
+            data, gone = without_syntax(data)
+            notes += [f"{name}: {line} → #" for line in gone]
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_bytes(data)
+    return notes
+
+
+def stamp(data: bytes, pattern: str, nonce: str, name: str) -> bytes:
+    """`data` with the one group of `pattern` replaced by `nonce`; Unmet where the learner's file has no such place."""
+    match = re.search(pattern.encode(), data, re.MULTILINE)
+    if match is None:
+        raise Unmet(both("grading.no_place_to_stamp", file=name, pattern=pattern))
+    return data[: match.start(1)] + nonce.encode() + data[match.end(1) :]
+
+
+def without_syntax(data: bytes) -> tuple[bytes, list[str]]:
+    """A Dockerfile without its `# syntax=` line (line numbers kept): it asks a registry for BuildKit's own frontend."""
+    head, dockerfile = [], data.splitlines(keepends=True)
+    while dockerfile and (dockerfile[0].lstrip().startswith(b"#") or not dockerfile[0].strip()):
+        head.append(dockerfile.pop(0))
+    top = b"".join(head)
+    gone = [line.decode(errors="replace").strip() for line in _SYNTAX.findall(top)]
+    return _SYNTAX.sub(b"#", top) + b"".join(dockerfile), gone
+
+
+# -- manifests
+
+
+def given_objects(lab: Lab) -> list[dict[str, Any]]:
+    """The objects of the lab's own manifests (`replay.given`), in order."""
+    files = lab.files()
+    return [
+        obj
+        for name in lab.replay.given
+        for obj in read_manifests(files.get(PurePosixPath(name), lab.folder / name), name)
+    ]
+
+
+def apply_given(lab: Lab, api: KubeApi, namespace: str, images: Mapping[str, str] | None = None) -> None:
+    """Apply the lab's own manifests in `namespace` and wait until they are as the lab describes.
+
+    At most `replay.settle` seconds: Deployments available, Pods ready or (those that never are) running.
+    Raises ClusterError: that they don't settle is never the learner's doing.
+    """
+    objects = given_objects(lab)
+    for obj in objects:
+        api.apply(rewrite(obj, lab.namespace, namespace, images)[0], namespace)
+    try:
+        settle(api, namespace, objects, lab.replay.settle, patient=True)
+    except AssertionError as late:
+        raise ClusterError(
+            t("grading.given_not_settled", lab=lab.id, seconds=lab.replay.settle),
+            why=str(late),
+            next=t("grading.given_next", namespace=namespace),
+        ) from None
+
+
+def prepare_account(api: KubeApi, namespace: str) -> KubeApi:
+    """The API as the submission: a ServiceAccount that can edit what is in `namespace` and nothing else."""
+    role = "rbac.authorization.k8s.io"
+    api.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT}}, namespace)
+    api.apply(
+        {
+            "apiVersion": f"{role}/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": ACCOUNT},
+            "roleRef": {"apiGroup": role, "kind": "ClusterRole", "name": "edit"},
+            "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": namespace}],
+        },
+        namespace,
+    )
+    user = api.as_user(f"system:serviceaccount:{namespace}:{ACCOUNT}")
+    question = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": {"namespace": namespace, "verb": "create", "resource": "services"}},
+    }
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:  # the authorizer learns of a binding a moment after it was made
+        answer = user.request("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=question)
+        if answer.status_code == 201 and answer.json()["status"].get("allowed"):
+            break
+        time.sleep(0.02)
+    return user
+
+
+def apply_submission(
+    lab: Lab, folder: Path, user: KubeApi, namespace: str, images: Mapping[str, str]
+) -> tuple[list[dict[str, Any]], list[str], list[Texts]]:
+    """Apply the submission's manifests as `kubectl apply` would: what is refused doesn't hold up the rest.
+
+    Returns the objects that are there now, what was rewritten, and why something was refused.
+    """
+    given = {title(obj) for obj in given_objects(lab)}
+    applied: list[dict[str, Any]] = []
+    notes: list[str] = []
+    problems: list[Texts] = []
+    for name in lab.replay.apply:
+        try:
+            objects = read_manifests(folder / name, name)
+        except Unmet as wrong:
+            problems.append(wrong.texts)
+            continue
+        for obj in objects:
+            try:
+                changed, lines = rewrite(obj, lab.namespace, namespace, images)
+                if title(obj) in given:
+                    raise Unmet(both("grading.is_given", file=name, object=title(obj)))
+                _apply_one(changed, user, namespace, name)
+            except Unmet as wrong:
+                problems.append(wrong.texts)
+                continue
+            applied.append(changed)
+            notes += lines
+    return applied, notes, problems
+
+
+def _apply_one(obj: dict[str, Any], user: KubeApi, namespace: str, name: str) -> None:
+    try:
+        if not user.resource(obj["kind"], obj["apiVersion"]).namespaced:
+            raise Unmet(both("grading.cluster_scoped", file=name, object=title(obj)))
+        try:
+            user.create(obj, namespace)
+        except ApiError as refused:
+            if refused.reason != "AlreadyExists":
+                raise
+            user.apply(obj, namespace)
+    except ApiError as refused:
+        raise refused_by_server(refused, name, title(obj), namespace) from None
+
+
+def refused_by_server(error: ApiError, name: str, what: str, namespace: str) -> Unmet:
+    """The Unmet for a manifest that the API server refused. Raises `error` again where the manifest isn't the cause."""
+    typed = "failed to create typed patch object" in error.message or "field not declared in schema" in error.message
+    if error.status not in (400, 403, 404, 409, 413, 415, 422) and not (error.status == 500 and typed):
+        raise error
+    if error.status == 403 and f"serviceaccount:{namespace}:{ACCOUNT}" in error.message:
+        return Unmet(both("grading.not_allowed", file=name, object=what), evidence=[error.message])
+    return Unmet(both("grading.refused", file=name, object=what, message=error.message), evidence=[error.message])
+
+
+# -- settling
+
+
+def settle(
+    api: KubeApi, namespace: str, objects: list[dict[str, Any]], seconds: float, *, patient: bool = False
+) -> None:
+    """Wait until the workloads among `objects` run. Raises AssertionError, what is missing, after `seconds`.
+
+    Without `patient`, returns as soon as it is clear that waiting longer won't help.
+    """
+    wanted = {title(obj) for obj in objects if obj["kind"] in ("Deployment", "StatefulSet", "Pod")}
+    if not wanted:
+        return
+    kinds = sorted({name.split("/")[0] for name in wanted} - {"Pod"})
+
+    def settled() -> None:
+        pods = [pod for pod in api.list("Pod", namespace) if owner_of(pod) in wanted]
+        waited_for = wanted - {owner_of(pod) for pod in pods if not patient and is_stuck(pod)}
+        for workload in (obj for kind in kinds for obj in api.list(kind, namespace)):
+            if title(workload) in waited_for:
+                assert _available(workload) or (not patient and _failed(workload)), title(workload)
+        for pod in pods:
+            if title(pod) in waited_for:
+                assert _runs(pod), title(pod)
+
+    eventually(settled, seconds, api, namespace, ("Pod", *kinds))
+
+
+def owner_of(pod: Mapping[str, Any]) -> str:
+    """`Deployment/back` for a Pod that a Deployment's ReplicaSet made, its other owner's title, or its own."""
+    for owner in pod["metadata"].get("ownerReferences", ()):
+        if owner["kind"] == "ReplicaSet":
+            return f"Deployment/{owner['name'].rpartition('-')[0]}"
+        return f"{owner['kind']}/{owner['name']}"
+    return f"Pod/{pod['metadata']['name']}"
+
+
+def _available(workload: dict[str, Any]) -> bool:
+    status = workload.get("status", {})
+    replicas = workload["spec"].get("replicas", 1)
+    current = status.get("observedGeneration", 0) >= workload["metadata"].get("generation", 0)
+    ready = status.get("availableReplicas", 0) >= replicas and status.get("updatedReplicas", 0) >= replicas
+    return current and ready
+
+
+def _failed(workload: dict[str, Any]) -> bool:
+    conditions = workload.get("status", {}).get("conditions", ())
+    return any(c["type"] == "ReplicaFailure" and c["status"] == "True" for c in conditions)
+
+
+def is_ready(pod: Mapping[str, Any]) -> bool:
+    """Whether the Pod gets traffic: its condition Ready."""
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", ()))
+
+
+def is_stuck(pod: Mapping[str, Any]) -> bool:
+    """Whether a container waits for something that won't come, or the Pod has run for long without being ready."""
+    for status in pod["status"].get("containerStatuses", ()):
+        if status.get("state", {}).get("waiting", {}).get("reason") in STUCK:
+            return True
+    return not is_ready(pod) and _running_for(pod) > _RUNNING_ENOUGH
+
+
+def _runs(pod: dict[str, Any]) -> bool:
+    done = pod["status"].get("phase") in ("Succeeded", "Failed")
+    return done or is_ready(pod) or _running_for(pod) > _RUNNING_ENOUGH
+
+
+def _running_for(pod: Mapping[str, Any]) -> float:
+    """Seconds since the last of the Pod's containers started; 0 where one doesn't run."""
+    started = [
+        s.get("state", {}).get("running", {}).get("startedAt") for s in pod["status"].get("containerStatuses", ())
+    ]
+    if not started or not all(started):
+        return 0.0
+    return time.time() - max(seconds_of(moment) for moment in started)
+
+
+def seconds_of(moment: str) -> float:
+    """A time as the API writes it (`2026-11-24T08:30:00Z`), in seconds since 1970."""
+    import calendar
+
+    return float(calendar.timegm(time.strptime(moment[:19], "%Y-%m-%dT%H:%M:%S")))
+
+
+def remove_leftovers(api: KubeApi) -> None:
+    """Delete the namespaces of gradings that were killed more than an hour ago."""
+    for namespace in api.list("Namespace", labels=f"{REPLAY_LABEL}=true"):
+        if time.time() - seconds_of(namespace["metadata"]["creationTimestamp"]) > _LEFTOVER:
+            api.delete("Namespace", namespace["metadata"]["name"])

@@ -1,0 +1,168 @@
+"""Grading one submission for one lab: pytest in this process, with nothing from outside in it."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import hello_k8s
+from hello_k8s import paths
+from hello_k8s.catalog import Lab
+from hello_k8s.grading.verdict import CheckResult, Kind, Result, everywhere
+from hello_k8s.language import LANGUAGES, both, t
+from hello_k8s.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from hello_k8s.grading.plugin import Chosen
+    from hello_k8s.machine.nested import Nested
+
+#: Seconds that the lab's own solution may take to confirm that a time-out was the submission's.
+_CONFIRM_SECONDS = 900
+#: Parts of pytest that grading has no use for: each costs time on the way to a verdict.
+_WITHOUT = (
+    "terminal", "cacheprovider", "doctest", "junitxml", "pastebin", "stepwise", "faulthandler", "setuponly",
+    "setupplan", "debugging", "unittest", "legacypath", "logging", "recwarn", "tmpdir", "monkeypatch",
+)  # fmt: skip
+
+
+def grade(
+    lab: Lab,
+    folder: Path,
+    *,
+    mode: Literal["auto", "replay"] = "auto",
+    kind: Kind = "workspace",
+    nested: Nested | None = None,
+    progress: Progress = SILENT,
+    confirm: bool = True,
+) -> Result:
+    """Run the lab's checks on the deliverables in `folder` and return the result; never raises for a submission.
+
+    `auto` looks at the live namespace where the lab says so and `kind` is the workspace; everything else is
+    replayed from the files. A `mutant` folder is laid over the solution. `nested` is the engine to build in
+    (default: the learner's). `confirm`: whether a time-out is tried against the lab's own solution.
+    What the machine does wrong comes back as `errored` checks, so that `result.graded` is False.
+    """
+    from hello_k8s.grading.plugin import Chosen
+
+    look = mode == "auto" and kind == "workspace" and lab.check == "look"
+    chosen = Chosen(lab, folder.resolve(), "look" if look else "replay", kind, nested, progress)
+    begun, started = time.monotonic(), datetime.now(UTC)
+    with _alone(lab):
+        _pytest(lab, chosen)
+    if not chosen.results:
+        said = "\n".join(chosen.problems) or t("grading.no_checks_ran", lab=lab.id)
+        chosen.results.append(_ungraded(lab, chosen, said, started, time.monotonic() - begun))
+    (result,) = chosen.results
+    return confirmed(result, lab) if confirm and kind != "solution" else result
+
+
+def _pytest(lab: Lab, chosen: Chosen) -> None:
+    import pytest
+
+    arguments = [f"-pno:{name}" for name in _WITHOUT]
+    arguments += [
+        "-c", str(paths.ROOT / "pyproject.toml"), f"--rootdir={paths.ROOT}", "--noconftest", "--capture=sys",
+        str(lab.folder / "checks.py"),
+    ]  # fmt: skip
+    pytest.main(arguments, plugins=[chosen])
+
+
+@contextlib.contextmanager
+def _alone(lab: Lab) -> Iterator[None]:
+    """No plugin that happens to be installed, no option from the environment, no checks.py of an earlier run."""
+    names = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    before = {name: os.environ.pop(name, None) for name in names}
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+        checks = str(lab.folder / "checks.py")
+        for name in [n for n, module in sys.modules.items() if getattr(module, "__file__", None) == checks]:
+            del sys.modules[name]
+
+
+def _ungraded(lab: Lab, chosen: Chosen, said: str, started: datetime, seconds: float) -> Result:
+    checks = tuple(
+        CheckResult(c.id, c.question, c.points, "errored", everywhere(said), hints=c.hints) for c in lab.checks
+    )
+    return Result(
+        lab=lab.id,
+        kind=chosen.kind,
+        mode=chosen.mode,
+        started=started.isoformat(timespec="seconds"),
+        checks=checks,
+        seconds=seconds,
+        version=hello_k8s.__version__,
+    )
+
+
+def confirmed(result: Result, lab: Lab) -> Result:
+    """`result`, its time-outs kept only if the lab's own solution passes those checks right now; else they are ours."""
+    late = {check.id for check in result.checks if check.verdict == "timed_out"}
+    if not late or result.kind == "solution":
+        return result
+    own = _solution(lab)
+    passed = {check.id for check in own.checks if check.passed} if own else set()
+    ours = late - passed
+    if not ours:
+        return result
+    told = both("grading.solution_failed_too")
+    checks = tuple(
+        replace(c, verdict="errored", message={x: f"{c.message[x]} {told[x]}" for x in LANGUAGES})
+        if c.id in ours
+        else c
+        for c in result.checks
+    )
+    return replace(result, checks=checks)
+
+
+def _solution(lab: Lab) -> Result | None:
+    """The solution graded in a process of its own: this one may be inside a pytest run already."""
+    import tempfile
+
+    from hello_k8s.errors import HelloError
+    from hello_k8s.process import run
+
+    with tempfile.TemporaryDirectory(prefix="hello-k8s-") as folder:
+        file = Path(folder) / "result.json"
+        command = [
+            sys.executable, "-m", "hello_k8s.grading.run", f"--root={lab.folder.parent.parent}",
+            f"--result={file}", str(lab.folder), str(lab.solution),
+        ]  # fmt: skip
+        try:
+            run(command, cwd=paths.ROOT, timeout=_CONFIRM_SECONDS, check=False)
+            return Result.from_json(file.read_text("utf-8"))
+        except (HelloError, OSError, ValueError):
+            return None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """`python -m hello_k8s.grading.run LAB FOLDER`: grade a folder as the solution of the lab in folder LAB."""
+    from hello_k8s.catalog import read_lab
+
+    parser = argparse.ArgumentParser(prog="python -m hello_k8s.grading.run")
+    parser.add_argument("lab", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--root", type=Path, default=paths.LABS)
+    parser.add_argument("--kind", default="solution")
+    parser.add_argument("--result", type=Path, required=True)
+    given = parser.parse_args(arguments)
+    result = grade(read_lab(given.lab, given.root), given.folder, mode="replay", kind=given.kind, confirm=False)
+    given.result.write_text(result.to_json(), "utf-8")
+    return 0 if result.passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
