@@ -30,6 +30,7 @@ USUAL_SECONDS = 25
 #: Everything that a page can show or that decides how it looks, from the checkout's root.
 _INPUTS = ("_config.yml", "requirements.txt", "book", "notebooks", "labs", "go-app", "images", "addons")
 _OURS = ("book.py", "catalog.py", "booktools", "texts/ko/book.toml", "texts/en/book.toml")
+_PACKAGE = Path(__file__).resolve().parent
 _STAMP = ".inputs.json"
 _NOT_INPUT = {"__pycache__", ".ipynb_checkpoints", ".pytest_cache"}
 
@@ -60,7 +61,8 @@ def toc(language: str, source: Path | None = None) -> dict[str, Any]:
             entries.append({"file": opener, "subtrees": [{"entries": sections}]})
         else:
             entries += sections
-    return {"root": f"book/{language}/index", "subtrees": [{"entries": entries}] if entries else []}
+    contents: dict[str, Any] = {"root": f"book/{language}/index"}
+    return contents | {"subtrees": [{"entries": entries}]} if entries else contents
 
 
 def _section(lab: catalog.Lab, language: str, source: Path) -> dict[str, Any]:
@@ -144,7 +146,7 @@ def _build(language: str, source: Path, output: Path, catalog_hash: str, progres
     try:
         run(
             [sys.executable, "-m", "hello_k8s.booktools.run", language, *folders, catalog_hash],
-            env={"PYTHONPATH": str(paths.ROOT), "HELLO_K8S_LANG": current(), "PYTHONUNBUFFERED": "1"},
+            env={"PYTHONPATH": str(_PACKAGE.parent), "HELLO_K8S_LANG": current(), "PYTHONUNBUFFERED": "1"},
             timeout=1200,
             on_line=line,
         )
@@ -182,7 +184,7 @@ def _write_root(output: Path) -> None:
         'location.replace((wanted || there[there.length - 1]) + "/index.html");'
         "</script>"
     )
-    template = (Path(__file__).parent / "booktools" / "templates" / "root.html").read_text(encoding="utf-8")
+    template = (_PACKAGE / "booktools" / "templates" / "root.html").read_text(encoding="utf-8")
     page = string.Template(template).substitute(
         first=there[0], alternates="\n  ".join(alternates), links="\n      ".join(links), script=script
     )
@@ -205,10 +207,10 @@ def _write_stamps(output: Path, stamps: dict[str, str]) -> None:
 
 
 def _hash(source: Path) -> str:
-    ours = [_files(Path(__file__).parent / name) for name in _OURS]
+    ours = [_files(_PACKAGE / name) for name in _OURS]
     theirs = [_files(source / name) for name in _INPUTS]
     address = os.environ.get("HELLO_K8S_BOOK_URL", "")
-    return hashlib.sha256("\n".join([address, _digest(ours, paths.ROOT), _digest(theirs, source)]).encode()).hexdigest()
+    return hashlib.sha256("\n".join([address, _digest(ours, _PACKAGE), _digest(theirs, source)]).encode()).hexdigest()
 
 
 def _files(path: Path) -> Iterator[Path]:

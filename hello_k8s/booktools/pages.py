@@ -80,6 +80,18 @@ def _back(app: Sphinx, doctree: nodes.document) -> None:
     title.parent.insert(title.parent.index(title) + 1, line)
 
 
+def _sitemap(app: Sphinx, exception: Exception | None) -> None:
+    """sphinx-sitemap writes sources' names; readers and search engines have addresses."""
+    file = Path(app.outdir) / "sitemap.xml"
+    if exception is None and app.config.html_baseurl and file.is_file():
+        base, text = app.config.html_baseurl, file.read_text(encoding="utf-8")
+        for kind in ("book", "notebooks"):
+            prefix = f"{kind}/{app.config.language}/"
+            text = text.replace(f"<loc>{base}{prefix}", f"<loc>{base}{address(prefix + '_').removesuffix('_')}")
+        file.write_text(text, encoding="utf-8")
+
+
 def setup(app: Sphinx) -> None:
     app.connect("html-page-context", _languages, priority=600)
     app.connect("doctree-read", _back)
+    app.connect("build-finished", _sitemap, priority=900)
