@@ -182,3 +182,10 @@ def _link(source: Path, target: Path) -> None:
     part.unlink(missing_ok=True)
     part.symlink_to(source.resolve())
     part.replace(target)
+
+
+def link_as(name: str, program: str) -> None:
+    """Make `program` (found on PATH) callable as `name` in our folder. Nothing where it isn't there."""
+    found = shutil.which(program)
+    if found and (folder() / name).resolve() != Path(found).resolve():
+        _link(Path(found), folder() / name)

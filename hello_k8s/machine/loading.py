@@ -1,0 +1,115 @@
+"""Images from an engine onto a cluster's nodes: one stream out, one into each node, at the same time."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from hello_k8s.errors import ClusterError, CommandFailed, MachineError
+from hello_k8s.language import t
+from hello_k8s.machine.engine import Engine
+from hello_k8s.machine.nodes import Node
+from hello_k8s.progress import Progress
+
+#: On each image that we brought: the ID it has on the engine it came from. IDs differ between image stores
+#: (config or manifest digest), so what the node calls it can't be compared.
+_ID_LABEL = "org.hello-k8s.id"
+_CHUNK = 1 << 20
+_STALLED_SECONDS = 600
+
+
+def full_name(ref: str) -> str:
+    """`ref` as containerd stores it: `probe:1` → `docker.io/library/probe:1`; a missing tag is `latest`."""
+    host, slash, rest = ref.partition("/")
+    if not slash or not ("." in host or ":" in host or host == "localhost"):
+        host, rest = "docker.io", ref if slash else f"library/{ref}"
+    last = rest.rsplit("/", 1)[-1]
+    return f"{host}/{rest}" + ("" if ":" in last or "@" in last else ":latest")
+
+
+def images_on(engine: Engine, node: Node) -> dict[str, str]:
+    """Every image name on `node` with the ID of the engine's image that it was loaded from ("" for others)."""
+    printed = engine.run("exec", node.name, "ctr", "-n", "k8s.io", "images", "ls").stdout
+    found = {}
+    for line in printed.splitlines()[1:]:
+        name = line.split(maxsplit=1)[0]
+        label = re.search(rf"{re.escape(_ID_LABEL)}=([^,\s]+)", line)
+        found[name] = label[1] if label else ""
+    return found
+
+
+def load(refs: Iterable[str], source: Engine, host: Engine, nodes: Sequence[Node], progress: Progress) -> list[str]:
+    """Bring images of `source` onto `nodes` (containers of `host`); returns the refs that had to be brought.
+
+    One whose ID is there already is left alone. Raises MachineError for an image that isn't on `source`,
+    ClusterError where a node doesn't take it.
+    """
+    wanted = {ref: _id_of(source, ref) for ref in dict.fromkeys(refs)}
+    if not wanted:
+        return []
+    with ThreadPoolExecutor(len(nodes)) as pool:
+        there = list(pool.map(lambda node: images_on(host, node), nodes))
+    brought = []
+    for ref, identity in wanted.items():
+        missing = [node for node, has in zip(nodes, there) if has.get(full_name(ref)) != identity]
+        if missing:
+            progress.line(t("cluster.loading", ref=ref, nodes=", ".join(node.name for node in missing)))
+            _stream(ref, identity, source, host, missing)
+            brought.append(ref)
+    return brought
+
+
+def _id_of(source: Engine, ref: str) -> str:
+    image = source.image(ref)
+    if image is None:
+        raise MachineError(t("cluster.no_such_image", ref=ref), next=t("cluster.no_such_image_next"))
+    return str(image["Id"])
+
+
+def _stream(ref: str, identity: str, source: Engine, host: Engine, nodes: Sequence[Node]) -> None:
+    """`docker save` once, its output into `ctr import` on every node: never the whole image in memory."""
+    # No --all-platforms: an image pulled into the containerd store names platforms that it doesn't hold.
+    load_command = ("ctr", "-n", "k8s.io", "images", "import", "--digests", f"--label={_ID_LABEL}={identity}", "-")
+    commands = [[*host.prefix, "exec", "-i", node.name, *load_command] for node in nodes]
+    commands.append([*source.prefix, "save", ref])
+    pipe = subprocess.PIPE
+    save = subprocess.Popen(commands[-1], stdout=pipe, stderr=pipe, start_new_session=True)
+    sinks = [
+        subprocess.Popen(command, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe, start_new_session=True)
+        for command in commands[:-1]
+    ]
+    with ThreadPoolExecutor(len(sinks) + 1) as pool:
+        said = [pool.submit(process.stderr.read) for process in (*sinks, save) if process.stderr]
+        try:
+            _copy(save, sinks)
+            codes = [process.wait(_STALLED_SECONDS) for process in (*sinks, save)]
+        finally:
+            for process in (*sinks, save):
+                if process.poll() is None:
+                    process.kill()
+        outputs = [future.result().decode(errors="replace") for future in said]
+    for code, output, command in zip(codes, outputs, commands):
+        if code != 0:
+            raise ClusterError(
+                t("cluster.not_loaded", ref=ref),
+                why=str(CommandFailed(command, output, code)),
+                next=t("cluster.not_loaded_next"),
+            )
+
+
+def _copy(save: subprocess.Popen[bytes], sinks: Sequence[subprocess.Popen[bytes]]) -> None:
+    open_sinks = [sink.stdin for sink in sinks if sink.stdin]
+    while save.stdout and (data := save.stdout.read(_CHUNK)):
+        for stdin in list(open_sinks):
+            try:
+                stdin.write(data)
+            except BrokenPipeError:
+                open_sinks.remove(stdin)
+    for sink in sinks:
+        try:
+            if sink.stdin:
+                sink.stdin.close()
+        except BrokenPipeError:
+            pass
