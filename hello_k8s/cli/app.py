@@ -165,5 +165,7 @@ def _usage_error(error: Any) -> UsageError:
         return UsageError(t("cli.missing_argument", name=error.param.name.upper()), next=following)
     if kind == "BadParameter" and error.param is not None:
         name = (error.param.opts or [error.param.name])[0]
-        return UsageError(t("cli.bad_value", name=name), why=str(error.message), next=following)
+        low, high = getattr(error.param, "min", None), getattr(error.param, "max", None)
+        why = str(error.message) if low is None else t("cli.expected_number", low=low, high=high)
+        return UsageError(t("cli.bad_value", name=name), why=why, next=following)
     return UsageError(t("cli.bad_usage"), why=error.format_message(), next=following)

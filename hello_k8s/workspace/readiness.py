@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,9 @@ from hello_k8s.catalog import Lab
 from hello_k8s.errors import MachineError
 from hello_k8s.language import t
 from hello_k8s.progress import Progress
+
+#: An image that usually takes longer to build (seconds) is left to `./hello-k8s start`.
+QUICK = 120
 
 if TYPE_CHECKING:
     from hello_k8s.machine.cluster import Cluster
@@ -60,12 +64,15 @@ def machine(lab: Lab, progress: Progress) -> Cluster | None:
     return cluster
 
 
-def _refuse_to_build(names: list[str] | tuple[str, ...], engine: Engine) -> None:
+def _refuse_to_build(names: Sequence[str], engine: Engine) -> None:
     from hello_k8s.machine import images
 
-    far = [plan.image.id for plan in images.plan(names, engine) if plan.way in ("build", "impossible")]
-    if far:
-        raise MachineError(t("lab.images_missing", names=", ".join(far)), next=t("lab.no_engine_next"))
+    def far(plan: images.Plan) -> bool:
+        return plan.way == "impossible" or (plan.way == "build" and plan.image.usual_seconds > QUICK)
+
+    missing = [plan.image.id for plan in images.plan(names, engine) if far(plan)]
+    if missing:
+        raise MachineError(t("lab.images_missing", names=", ".join(missing)), next=t("lab.no_engine_next"))
 
 
 def _running_cluster(engine: Engine, progress: Progress) -> Cluster:

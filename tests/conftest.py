@@ -1,0 +1,38 @@
+"""What every test may use: a home of its own, and the one honest way not to run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+
+def cannot_run(reason: str) -> NoReturn:
+    """Say why a test can't run here: a skip on somebody's machine, a failure in CI, where nothing may be missing."""
+    if os.environ.get("CI"):
+        pytest.fail(f"cannot run in CI: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(name="cannot_run")
+def _cannot_run() -> Callable[[str], NoReturn]:
+    return cannot_run
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """State, workspace and cache below `tmp_path`, English, a current folder that is no workspace."""
+    for name in ("state", "workspace", "cache"):
+        monkeypatch.setenv(f"HELLO_K8S_{name.upper()}", str(tmp_path / name))
+    monkeypatch.setenv("HELLO_K8S_LANG", "en")
+    monkeypatch.delenv("HELLO_K8S_DEBUG", raising=False)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    from hello_k8s import language
+
+    language.use(None)
+    yield tmp_path
+    language.use(None)
