@@ -85,15 +85,15 @@ class Nested:
         return self.engine
 
     def _load(self, wanted: set[str], progress: Progress) -> None:
-        from hello_k8s.machine import images
+        from hello_k8s.machine.images import ensure, recipe_of
 
         state = self._container()
         if state is None:
             raise self._failed("")
         known = self._known(state) or set()
         if wanted - known:
-            images.ensure(sorted(wanted - known), self.engine, progress, upstream_names=True)
-        hashes = {name: images.recipe_of(name) for name in known | wanted}
+            ensure(sorted(wanted - known), self.engine, progress, upstream_names=True)
+        hashes = {name: recipe_of(name) for name in known | wanted}
         part = self._marker.with_suffix(f".{os.getpid()}")
         part.write_text(json.dumps({"started": state["started"], "images": hashes}))
         part.replace(self._marker)
@@ -106,9 +106,9 @@ class Nested:
             return None
         if marker["started"] != state["started"]:
             return None
-        from hello_k8s.machine import images
+        from hello_k8s.machine.images import recipe_of
 
-        return {name for name, recipe in marker["images"].items() if images.recipe_of(name) == recipe}
+        return {name for name, recipe in marker["images"].items() if recipe_of(name) == recipe}
 
     def _label(self) -> str:
         return json.dumps(self._settings, sort_keys=True)
@@ -139,9 +139,10 @@ class Nested:
             )  # fmt: skip
 
     def _engine_image(self, progress: Progress) -> str:
-        from hello_k8s.machine import images, install
+        from hello_k8s.machine import install
+        from hello_k8s.machine.images import ensure
 
-        names = images.ensure(["engine"], self.outer, progress, upstream_names=install.installed_by_us())
+        names = ensure(["engine"], self.outer, progress, upstream_names=install.installed_by_us())
         return names["engine"]
 
     def _wait(self, progress: Progress) -> None:
