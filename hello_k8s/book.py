@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -171,12 +172,11 @@ def _write_toc(file: Path, contents: dict[str, Any]) -> None:
 
 
 def _write_root(output: Path) -> None:
-    """`index.html` above the languages: takes a reader to the browser's language, and says where both are."""
+    """What lies above the languages: `index.html` goes to the browser's language and says where both are.
+
+    `404.html` is for static hosts that know no other; it may be shown at any address, so its links are absolute.
+    """
     there = [language for language in LANGUAGES if (output / language / "index.html").is_file()]
-    links = [
-        f'<li><a lang="{x}" hreflang="{x}" href="{x}/index.html">{t("book.root_title", x)}</a></li>' for x in there
-    ]
-    alternates = [f'<link rel="alternate" hreflang="{x}" href="{x}/index.html">' for x in there]
     script = (
         "<script>"
         f"const there = {json.dumps(there)};"
@@ -184,11 +184,21 @@ def _write_root(output: Path) -> None:
         'location.replace((wanted || there[there.length - 1]) + "/index.html");'
         "</script>"
     )
-    template = (_PACKAGE / "booktools" / "templates" / "root.html").read_text(encoding="utf-8")
-    page = string.Template(template).substitute(
-        first=there[0], alternates="\n  ".join(alternates), links="\n      ".join(links), script=script
-    )
-    (output / "index.html").write_text(page, encoding="utf-8")
+    template = string.Template((_PACKAGE / "booktools" / "templates" / "root.html").read_text(encoding="utf-8"))
+    site = urlsplit(os.environ.get("HELLO_K8S_BOOK_URL", "")).path.rstrip("/") + "/"
+    for name, base, sentence in (("index.html", "", "root_title"), ("404.html", site, "lost_root")):
+        home = name == "index.html"
+        pages = {language: f"{base}{language}/index.html" for language in there}
+        links = [f'<li><a lang="{x}" hreflang="{x}" href="{y}">{t(f"book.{sentence}", x)}</a></li>'
+                 for x, y in pages.items()]  # fmt: skip
+        alternates = [f'<link rel="alternate" hreflang="{x}" href="{y}">' for x, y in pages.items()] if home else []
+        page = template.substitute(
+            icon=f"{base}{there[0]}/_static/favicon.svg",
+            alternates="\n  ".join(alternates),
+            links="\n      ".join(links),
+            script=script if home else "",
+        )
+        (output / name).write_text(page, encoding="utf-8")
     # GitHub Pages and its like treat folders that begin with _ as their own unless told.
     (output / ".nojekyll").touch()
 

@@ -103,7 +103,7 @@ class Sections(_Box):
             link = f"[{lab.title[self.language]}](/book/{self.language}/{lab.id}.md)"
             minutes = self.text("minutes", n=lab.minutes)
             lines.append(f"| {link} | {minutes} | {lab.points} | {needs(lab, self.language)} |")
-        return [*lines, "", self.text("total", n=len(labs), minutes=sum(lab.minutes for lab in labs))]
+        return [*lines, "", self.text("total", minutes=sum(lab.minutes for lab in labs))]
 
     def _chapters(self, labs: list[catalog.Lab]) -> list[str]:
         lines: list[str] = []

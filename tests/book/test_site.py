@@ -43,7 +43,7 @@ def test_both_languages_have_the_same_pages(site: Path) -> None:
 def test_no_link_is_dead(site: Path, language: str) -> None:
     """Every address within the site leads to a file, and every #anchor to something with that id."""
     dead = []
-    for name, file in {**pages(site, language), "../index.html": site / "index.html"}.items():
+    for name, file in {**pages(site, language), "/": site / "index.html", "/404": site / "404.html"}.items():
         here = f"/{file.relative_to(site).as_posix()}"
         for tag, attribute in (("a", "href"), ("link", "href"), ("img", "src"), ("script", "src")):
             for element in page(file).find_all(tag):
