@@ -86,4 +86,4 @@ def last_line(output: str) -> str:
     """The line of a program's output that says what went wrong: the last that isn't an advice on how to get help."""
     lines = [line.strip() for line in output.strip().splitlines() if line.strip()]
     useful = [line for line in lines if not line.startswith(("See 'docker", "Run 'docker", "View build details"))]
-    return (useful or lines or [""])[-1]
+    return (useful or lines or [""])[-1].removeprefix("docker: ").removeprefix("Error response from daemon: ")

@@ -9,6 +9,7 @@ from typing import Any
 
 from hello_k8s.catalog import Lab
 from hello_k8s.grading.manifests import read_manifests, title
+from hello_k8s.grading.replay import plain
 from hello_k8s.grading.verdict import Texts, Unmet
 from hello_k8s.language import both
 from hello_k8s.machine.kubeapi import ApiError, KubeApi
@@ -53,7 +54,7 @@ def _drift_of(obj: dict[str, Any], name: str, namespace: str, api: KubeApi) -> I
         alone["metadata"]["name"] = _NAME
         wanted = api.create(alone, namespace, dry_run=True)
     except ApiError as refused:
-        message = refused.message.replace(_NAME, obj["metadata"]["name"])
+        message = plain(refused.message.replace(_NAME, obj["metadata"]["name"]))
         yield both("grading.refused", file=name, object=title(obj), message=message)
         return
     if live is None:

@@ -29,6 +29,7 @@ REPLAY_LABEL = "hello-k8s.org/replay"
 _LEFTOVER = 3600
 #: Seconds that a Pod may run without being ready until nobody waits for it any longer.
 _RUNNING_ENOUGH = 5
+_EXAMPLES = re.compile(r",?\s*\((?:e\.g\. [^)]*|regex used for validation is )'.*?'\)", re.DOTALL)
 _SYNTAX = re.compile(rb"^#\s*syntax\s*=.*$", re.IGNORECASE | re.MULTILINE)
 #: A waiting container with one of these reasons will not start by waiting longer.
 STUCK = frozenset({
@@ -206,7 +207,13 @@ def refused_by_server(error: ApiError, name: str, what: str, namespace: str) -> 
         raise error
     if error.status == 403 and f"serviceaccount:{namespace}:{ACCOUNT}" in error.message:
         return Unmet(both("grading.not_allowed", file=name, object=what), evidence=[error.message])
-    return Unmet(both("grading.refused", file=name, object=what, message=error.message), evidence=[error.message])
+    return Unmet(both("grading.refused", file=name, object=what, message=plain(error.message)))
+
+
+def plain(message: str) -> str:
+    """The API server's message without its examples and regular expressions, and not longer than can be read."""
+    message = _EXAMPLES.sub("", message)
+    return message if len(message) <= 300 else message[:299] + "…"
 
 
 # -- settling
