@@ -288,7 +288,9 @@ def pytest_runtest_makereport(
     if result.verdict != "passed":
         made.outcome = "failed"
         made.verdict = result.verdict  # type: ignore[attr-defined]
-        made.longrepr = report.cause(result) if result.verdict != "errored" else made.longrepr
+        # Only a bug in a check is read with a traceback.
+        if result.verdict != "errored" or isinstance(call.excinfo and call.excinfo.value, HelloError):
+            made.longrepr = report.cause(result)
     return made
 
 
