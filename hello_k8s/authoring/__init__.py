@@ -64,16 +64,16 @@ def verify(lab: Lab, progress: Progress = SILENT, *, static: bool = False) -> Re
     return Report(lab.id, tuple(problem.text for problem in problems), runs, static)
 
 
-def grade_solution(lab: Lab) -> Result:
+def grade_solution(lab: Lab, progress: Progress = SILENT) -> Result:
     """The result of the lab's own solution, replayed from scratch."""
-    return _grade([lab.solution], lab, "solution")
+    return _grade([lab.solution], lab, "solution", progress)
 
 
 def _runs(lab: Lab, progress: Progress) -> Iterator[Run]:
     def graded(name: str, folders: Sequence[Path], kind: Kind) -> tuple[Result, float]:
         began = time.monotonic()
         with progress.step(f"{lab.id}: {name}", 10):
-            result = _grade(folders, lab, kind)
+            result = _grade(folders, lab, kind, progress)
         return result, time.monotonic() - began
 
     result, seconds = graded(t("lab.verify.start"), [], "start")
@@ -113,11 +113,11 @@ def _got(result: Result) -> str:
     return t("lab.verify.got_ungraded", why=said)
 
 
-def _grade(folders: Sequence[Path], lab: Lab, kind: Kind) -> Result:
+def _grade(folders: Sequence[Path], lab: Lab, kind: Kind, progress: Progress) -> Result:
     from hello_k8s.grading import grade
 
     with _laid(folders, lab) as submission:
-        return grade(lab, submission, mode="replay", kind=kind)
+        return grade(lab, submission, mode="replay", kind=kind, progress=progress)
 
 
 @contextlib.contextmanager

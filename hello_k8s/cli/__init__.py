@@ -82,8 +82,8 @@ def _say(error: HelloError) -> None:
     print(f"{red}✗{off} {bold}{error.what}{off}", file=sys.stderr)
     for line in error.why.splitlines():
         print(f"  {line}", file=sys.stderr)
-    if error.next:
-        print(f"→ {error.next}", file=sys.stderr)
+    for number, line in enumerate(error.next.splitlines()):
+        print(f"{' ' if number else '→'} {line}", file=sys.stderr)
     from hello_k8s.cli import log
 
     if log.opened():

@@ -104,7 +104,9 @@ def doctor() -> int:
         style = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "problem": "[red]✗[/]"}[finding.level]
         page.add_row(style, finding.what, finding.found, finding.next)
     console().print(page)
-    return 1 if any(finding.level == "problem" for finding in findings) else 0
+    wrong = sum(finding.level == "problem" for finding in findings)
+    print(t("cli.doctor.ill", count=wrong) if wrong else t("cli.doctor.well"))
+    return 1 if wrong else 0
 
 
 def shell(

@@ -11,6 +11,8 @@ from hello_k8s.language import t
 from hello_k8s.workspace import report, shown
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from hello_k8s.authoring import Report
     from hello_k8s.grading.verdict import Result
 
@@ -19,22 +21,31 @@ COLOURS: dict[report.Tone, str] = {"good": "green", "bad": "red", "ours": "yello
 
 def show(lab: Lab, result: Result) -> None:
     """Print a result: a line a check, below a failed one what was seen."""
-    from rich.padding import Padding
     from rich.text import Text
 
     view, out = report.view(lab, result), console()
     out.print(Text(view.title, style="bold"))
     for note in view.notes:
-        out.print(Padding(Text(note, style="yellow"), (0, 0, 0, 2)))
+        _indented(out, 2, note, "yellow")
     for row in view.rows:
         head = Text.assemble((row.mark, COLOURS[row.tone]), f" {row.question}  ", (f"{row.points} · {row.id}", "dim"))
         out.print(head)
         for sentence in row.said:
-            out.print(Padding(Text(sentence), (0, 0, 0, 4)))
+            _indented(out, 4, sentence)
         for line in row.evidence:
-            out.print(Padding(Text(f"│ {line}", style="dim"), (0, 0, 0, 4)))
+            _indented(out, 4, f"│ {line}", "dim")
     out.print(Text(view.total, style=f"bold {COLOURS[view.tone]}"))
     out.print(Text(f"→ {view.next}"))
+
+
+def _indented(out: Console, by: int, text: str, style: str = "") -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    if out.is_terminal:
+        out.print(Padding(Text(text, style=style), (0, 0, 0, by), expand=False))
+    else:  # no wrapping: a line of a file, or of a pipe, stays one line
+        out.print(Text(" " * by + text), soft_wrap=True)
 
 
 def show_verification(verified: Report) -> None:
@@ -45,7 +56,7 @@ def show_verification(verified: Report) -> None:
     if verified.problems:
         out.print(Text(t("lab.verify.todo", count=len(verified.problems)), style="bold"))
         for problem in verified.problems:
-            out.print(Text(f"  ☐ {problem}"))
+            _indented(out, 2, f"☐ {problem}")
     if verified.runs:
         page = table("", *(t(f"lab.verify.{name}") for name in ("what", "expected", "got", "time")))
         for run in verified.runs:

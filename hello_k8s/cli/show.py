@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from hello_k8s import progress
 from hello_k8s.cli import log
@@ -65,7 +65,9 @@ class Terminal(progress.Progress):
         self._command = command
         self._steps: list[_Step] = []
         self._live: Live | None = None
-        self._drawn = sys.stdout.isatty()
+        # Grading captures what checks print by replacing sys.stdout: this is the one from before.
+        self._out = sys.stdout
+        self._drawn = self._out.isatty()
         self._lock = threading.RLock()
 
     @contextmanager
@@ -73,7 +75,7 @@ class Terminal(progress.Progress):
         log.open_for(self._command)
         log.write(f"> {title}")
         step = _Step(title, usual_seconds)
-        timer = None if self._drawn else _Still(step)
+        timer = None if self._drawn else _Still(step, self._out)
         with self._lock:
             self._steps.append(step)
             if self._drawn and self._live is None:
@@ -128,7 +130,7 @@ class Terminal(progress.Progress):
 
         self._live = Live(
             get_renderable=self._draw,
-            console=Console(highlight=False),
+            console=Console(highlight=False, file=self._out),
             transient=True,
             refresh_per_second=8,
             redirect_stdout=False,
@@ -162,14 +164,15 @@ class Terminal(progress.Progress):
                     line.stylize(mark_style, 0, 1)
                 self._live.console.print(line, soft_wrap=True)
             else:
-                print(text, flush=True)
+                print(text, file=self._out, flush=True)
 
 
 class _Still:
     """Without a terminal: a line when a step passes a second, then one a minute, so that a CI log isn't silent."""
 
-    def __init__(self, step: _Step) -> None:
+    def __init__(self, step: _Step, out: TextIO) -> None:
         self._step = step
+        self._out = out
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
@@ -178,9 +181,9 @@ class _Still:
         if self._done.wait(WORTH_DRAWING):
             return
         usual = f" ({t('cli.usual', usual=duration(self._step.usual))})" if self._step.usual else ""
-        print(f"… {self._step.title}{usual}", flush=True)
+        print(f"… {self._step.title}{usual}", file=self._out, flush=True)
         while not self._done.wait(STILL_EVERY):
-            print(f"… {self._step.title}  {self._step.times()}", flush=True)
+            print(f"… {self._step.title}  {self._step.times()}", file=self._out, flush=True)
 
     def stop(self) -> None:
         self._done.set()

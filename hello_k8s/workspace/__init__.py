@@ -220,7 +220,7 @@ def check(lab: Lab, *, as_submitted: bool = False, progress: Progress = SILENT) 
     readiness.wake(lab, progress)
     from hello_k8s.grading import grade
 
-    result = grade(lab, folder_of(lab), mode="replay" if as_submitted else "auto", kind="workspace")
+    result = grade(lab, folder_of(lab), mode="replay" if as_submitted else "auto", kind="workspace", progress=progress)
     Memory.of(lab).remember(result.to_dict())
     return result
 

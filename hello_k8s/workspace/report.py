@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from hello_k8s.catalog import Lab
@@ -59,7 +59,7 @@ def view(lab: Lab, result: Result) -> View:
     return View(
         title=f"{lab.id}  {pick(lab.title)}",
         notes=tuple(notes),
-        rows=tuple(_row(check) for check in result.checks),
+        rows=_rows(result),
         total=t("lab.ungraded") if tone == "ours" else t("lab.total", **values),
         tone=tone,
         next=_next(lab, tone),
@@ -70,6 +70,17 @@ def _next(lab: Lab, tone: Tone) -> str:
     if tone == "ours":
         return t("lab.ungraded_next", lab=lab.id)
     return t("lab.passed_next") if tone == "good" else t("lab.failed_next", lab=lab.id)
+
+
+def _rows(result: Result) -> tuple[Row, ...]:
+    """A row a check; a cause that several checks share is told once."""
+    rows: list[Row] = []
+    for row in map(_row, result.checks):
+        same = next(
+            (r for r in rows if (r.said, r.evidence) == (row.said, row.evidence) and (r.said or r.evidence)), None
+        )
+        rows.append(replace(row, said=(t("lab.same_cause", check=same.id),), evidence=()) if same else row)
+    return tuple(rows)
 
 
 def _row(check: CheckResult) -> Row:

@@ -122,7 +122,7 @@ def test_a_missing_deliverable_is_named_with_the_way_back(small: Lab, folder: Pa
 def test_a_check_is_remembered(small: Lab, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = {}
 
-    def grade(lab: Lab, where: Path, *, mode: str, kind: str) -> Result:
+    def grade(lab: Lab, where: Path, *, mode: str, kind: str, progress: object) -> Result:
         seen.update(where=where, mode=mode, kind=kind)
         return result(lab, "second")
 
