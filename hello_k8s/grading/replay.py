@@ -29,6 +29,8 @@ REPLAY_LABEL = "hello-k8s.org/replay"
 _LEFTOVER = 3600
 #: Seconds that a Pod may run without being ready until nobody waits for it any longer.
 _RUNNING_ENOUGH = 5
+#: On a given Pod that is meant never to become ready: it only has to run.
+NEVER_READY = "hello-k8s.org/never-ready"
 _EXAMPLES = re.compile(r",?\s*\((?:e\.g\. [^)]*|regex used for validation is )'.*?'\)", re.DOTALL)
 _SYNTAX = re.compile(rb"^#\s*syntax\s*=.*$", re.IGNORECASE | re.MULTILINE)
 #: A waiting container with one of these reasons will not start by waiting longer.
@@ -281,7 +283,8 @@ def is_stuck(pod: Mapping[str, Any]) -> bool:
 
 def _runs(pod: dict[str, Any]) -> bool:
     done = pod["status"].get("phase") in ("Succeeded", "Failed")
-    return done or is_ready(pod) or _running_for(pod) > _RUNNING_ENOUGH
+    enough = 0 if NEVER_READY in pod["metadata"].get("annotations", {}) else _RUNNING_ENOUGH
+    return done or is_ready(pod) or _running_for(pod) > enough
 
 
 def _running_for(pod: Mapping[str, Any]) -> float:
