@@ -46,8 +46,8 @@ def environment() -> dict[str, str]:
     """What a notebook runs with: kubectl, kind and docker of ours, and this package, whatever folder it is in."""
     from hello_k8s.machine.cluster import Cluster
 
-    before = os.environ.get("PYTHONPATH")
-    python = f"{paths.ROOT}{os.pathsep}{before}" if before else str(paths.ROOT)
+    here, before = str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH")
+    python = f"{here}{os.pathsep}{before}" if before else here
     return {**os.environ, **Cluster().environment(), "PYTHONPATH": python}
 
 
