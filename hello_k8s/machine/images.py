@@ -77,7 +77,8 @@ def _way(image: Image, engine: Engine) -> tuple[Way, str]:
     refused = next(filter(None, (recipe.why_not(other) for other in _with_bases(image))), None)
     if refused:
         return "impossible", refused[0]
-    return "build", t("images.reason_build", minutes=_minutes(image))
+    said = "images.reason_build" if image.upstream else "images.reason_build_ours"
+    return "build", t(said, minutes=_minutes(image))
 
 
 def _with_bases(image: Image) -> Iterator[Image]:
@@ -178,7 +179,8 @@ def _build(image: Image, engine: Engine, progress: Progress) -> None:
         # another process may have made it while we waited
         if _is_here(image, engine) or _from_cache(image, engine, progress):
             return
-        progress.note(t("images.building", image=pick(image.title), minutes=_minutes(image)))
+        said = "images.building" if image.upstream else "images.building_ours"
+        progress.note(t(said, image=pick(image.title), minutes=_minutes(image)))
         recipe.build(image, engine, progress)
         with progress.step(t("images.keeping", image=pick(image.title))):
             _keep(image, engine)

@@ -83,8 +83,13 @@ def recipe_hash(image: Image, known: Mapping[str, Image] | None = None) -> str:
     if image.kind == "packages":
         digest.update(_COMMON.read_bytes())
     for name, file in _files(image).items():
-        digest.update(name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+        digest.update(name.encode() + b"\0" + hashlib.sha256(_content(file)).digest())
     return digest.hexdigest()[:16]
+
+
+def _content(file: Path) -> bytes:
+    """What counts of a file: how long a step usually takes doesn't."""
+    return re.sub(rb"(?m)^# usual:.*\n", b"", file.read_bytes())
 
 
 def _pairs(values: Mapping[str, str]) -> list[str]:
@@ -124,7 +129,7 @@ def steps(image: Image) -> tuple[Step, ...]:
         if not _STEP.fullmatch(file.name):
             raise CatalogError(t("images.step_name", file=file))
         keys = {step.name: step.key for step in found}
-        script = file.read_bytes()
+        script = _content(file)
         digest = hashlib.sha256(_COMMON.read_bytes() + script)
         used = {name: value for name, value in image.build_args.items() if name.encode() in script}
         for part in (image.id, platform.machine(), *_pairs(used)):
@@ -179,7 +184,7 @@ def build(image: Image, engine: Engine, progress: Progress) -> None:
 
 
 def _check_space(image: Image, engine: Engine, todo: tuple[Step, ...]) -> None:
-    needed = image.space_gb if any(not step.done for step in todo) else min(image.space_gb, _PACKING_GB)
+    needed = image.space_gb if any(not step.done for step in todo[:-1]) else min(image.space_gb, _PACKING_GB)
     root = Path(engine.run("info", "--format", "{{.DockerRootDir}}").stdout.strip() or "/")
     for folder in (paths.cache(), root):
         # an engine in a virtual machine or on another host names a folder that isn't here
@@ -231,8 +236,9 @@ def _pack(image: Image, engine: Engine, context: Path | None, progress: Progress
 
 
 def tidy(image: Image) -> None:
-    """After a finished build: drop the scratch folder (compilers' caches, gigabytes) and other recipes' steps."""
-    current = {step.folder.name for step in steps(image)}
+    """After a finished build: drop compilers' caches, other recipes' steps, and the context put together from steps."""
+    todo = steps(image)
+    current = {step.folder.name for step in (todo[:-1] or todo)}
     for path in work_folder(image).glob("*"):
         if path.stem in current or path.name in current:
             continue

@@ -9,6 +9,9 @@ SUITE=trixie
 # the compiler, the same everywhere, so that equal sources are equal binaries
 GO_VERSION=1.26.8
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+# /tmp may be small, in memory, or closed to programs
+mkdir -p "$SCRATCH/tmp"
+export TMPDIR="$SCRATCH/tmp"
 
 # an apt configuration with an archive, a state and a cache of its own; prints the file for APT_CONFIG
 apt_of() {
@@ -19,6 +22,8 @@ apt_of() {
     {
         apt-config dump Acquire # this machine's proxy and certificates
         cat <<CONF
+#clear Acquire::Languages;
+Acquire::Languages { "none"; };
 Dir::Etc::Parts "/dev/null";
 Dir::Etc::Main "/dev/null";
 Dir::Etc::SourceList "$root/sources.list";
@@ -42,7 +47,7 @@ packages() {
     shift 2
     config=$(apt_of "$suite")
     APT_CONFIG=$config apt-get update --quiet
-    debs=$(mktemp -d -p "$SCRATCH")
+    debs=$(mktemp -d)
     (cd "$debs" && APT_CONFIG=$config apt-get download --quiet "$@")
     mkdir -p "$directory"
     for deb in "$debs"/*.deb; do
@@ -65,7 +70,8 @@ debian_root() {
         PERL5LIB=$(printf '%s:' "$tools"/usr/share/perl/5.* "$tools"/usr/lib/*/perl/5.*)
         export PERL5LIB
     fi
-    mmdebstrap --mode=root --format=tar --keyring="$KEYRING" "$@" \
+    # mounts of its own, so that none is left behind by a kill
+    unshare --mount mmdebstrap --mode=root --format=tar --keyring="$KEYRING" "$@" \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
         --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/info/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/lintian/*' \
@@ -80,7 +86,11 @@ find_go() {
         # 1.21 was the first to fetch another version by itself
         [[ -x $candidate ]] && "$candidate" version | grep -qE 'go1\.(2[1-9]|[3-9][0-9])' && echo "$candidate" && return
     done
-    packages "$TESTING" "$SCRATCH/go" golang-1.27-go golang-1.27-src >&2
+    local config package
+    config=$(apt_of "$TESTING")
+    APT_CONFIG=$config apt-get update --quiet >&2
+    package=$(APT_CONFIG=$config apt-cache depends golang-go | awk '$1 == "Depends:" && $2 ~ /^golang-1.*-go$/ {print $2}')
+    packages "$TESTING" "$SCRATCH/go" "$package" "${package%-go}-src" >&2
     echo "$SCRATCH"/go/usr/lib/go-*/bin/go
 }
 

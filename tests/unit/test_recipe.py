@@ -152,11 +152,18 @@ def test_too_little_space_is_said_before_anything_is_done(tmp_path: Path, monkey
     assert "11.0" in told.value.what and "12" in told.value.what and told.value.why and told.value.next
 
 
-def test_tidy_keeps_the_steps_of_today(tmp_path: Path) -> None:
+def test_how_long_a_step_takes_may_be_corrected(tmp_path: Path) -> None:
     image = make(tmp_path)
-    step = recipe.steps(image)[0]
+    before = recipe.recipe_hash(image, {}), recipe.steps(image)[0].key
+    (image.folder / "steps" / "10-compile.sh").write_text('# usual: 700\necho "$WANTED" >"$OUT/file"\n')
+    assert (recipe.recipe_hash(image, {}), recipe.steps(image)[0].key) == before
+
+
+def test_tidy_keeps_the_steps_of_today_but_not_the_context(tmp_path: Path) -> None:
+    image = make(tmp_path)
+    step, context = recipe.steps(image)
     work = recipe.work_folder(image)
-    for folder in (step.folder, work / "scratch" / "go", work / "10-compile-0123456789abcdef"):
+    for folder in (step.folder, context.folder, work / "scratch" / "go", work / "10-compile-0123456789abcdef"):
         folder.mkdir(parents=True)
     step.stamp.touch()
     (work / "10-compile-0123456789abcdef.done").touch()

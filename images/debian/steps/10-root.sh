@@ -1,5 +1,6 @@
 #!/bin/bash
 # The root file system of debian:trixie-slim: Debian's essential packages and apt.
+# usual: 25
 set -euo pipefail
 source "$RECIPE"
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The Go distribution as its own module carries it, the certificates that `go mod download` needs, and a C compiler:
 # the official image has one, and it decides whether `go build` links with the C library when nothing is said.
+# usual: 25
 set -euo pipefail
 source "$RECIPE"
 use_go

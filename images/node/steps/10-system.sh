@@ -1,5 +1,6 @@
 #!/bin/bash
 # The root file system of a node, the smaller one of its kube-proxy and helpers, and the newer containerd.
+# usual: 60
 set -euo pipefail
 source "$RECIPE"
 

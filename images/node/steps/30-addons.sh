@@ -1,5 +1,6 @@
 #!/bin/bash
 # DNS and storage, which are modules of their own; and kind's files for a node.
+# usual: 190
 set -euo pipefail
 source "$RECIPE"
 use_go

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Everything laid out as the Dockerfile copies it.
+# usual: 5
 # after: 10-system 20-kubernetes 30-addons
 # reads: parts.py setup.sh files/pod-network.sh files/default-cni.yaml
 set -euo pipefail
