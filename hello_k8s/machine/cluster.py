@@ -92,13 +92,12 @@ class Cluster:
                 status = "absent"
             if status == "absent":
                 self._create(progress, node_image)
-            else:
-                self._ensure_kubeconfig()
             if status == "stopped":
                 self._start(progress)
             elif status == "paused":
                 self._resume()
             elif status == "running":
+                self._ensure_kubeconfig(nodes)
                 ready.wait(self.api(), len(nodes), progress, quick=True)
             if probe:
                 self._ensure_probe(progress)
@@ -123,7 +122,9 @@ class Cluster:
                 ) from failed
             self.kubeconfig.chmod(0o600)
             ready.wait(self.api(), self._new_nodes, progress)
-        mark_complete(self.engine, self._nodes()[0], self._new_nodes)
+        made = self._nodes()
+        _write(self._folder / f"{self.name}.kubeconfig-of", made[0].id)
+        mark_complete(self.engine, made[0], self._new_nodes)
 
     def _node_image(self, progress: Progress) -> str:
         from hello_k8s.machine import images, install
@@ -149,10 +150,10 @@ class Cluster:
             *([f"--opt=com.docker.network.driver.mtu={mtu}"] if mtu else []), NETWORK,
         )  # fmt: skip
 
-    def _ensure_kubeconfig(self) -> None:
+    def _ensure_kubeconfig(self, nodes: list[Node]) -> None:
         """Another checkout may have made this cluster: then its kubeconfig comes from the cluster itself."""
         memory = self._folder / f"{self.name}.kubeconfig-of"
-        control_plane = self._nodes()[0].id
+        control_plane = nodes[0].id
         if self.kubeconfig.exists() and memory.exists() and memory.read_text() == control_plane:
             return
         kind = tools.ensure_kind()
@@ -177,6 +178,7 @@ class Cluster:
         with progress.step(t("cluster.starting"), 20):
             self._docker("unpause", [node for node in nodes if node.state == "paused"])
             self._docker("start", [node for node in nodes if node.state != "running"])
+            self._ensure_kubeconfig(nodes)
             ready.wait(self.api(), len(nodes), progress, since=since)
 
     def _docker(self, verb: str, nodes: Iterable[Node], *options: str) -> None:
@@ -196,8 +198,11 @@ class Cluster:
     def pause(self) -> None:
         """Freeze every node at once, keeping all memory; nothing where it isn't running."""
         with self._lock():
-            if self.status() in ("running", "paused"):
-                self._docker("pause", [node for node in self._nodes() if node.state == "running"])
+            nodes = self._nodes()
+            if status_of(nodes, self._expected(nodes)) == "running":
+                _write(self._folder / f"{self.name}.paused", str(time.time()))
+            if status_of(nodes, self._expected(nodes)) in ("running", "paused"):
+                self._docker("pause", [node for node in nodes if node.state == "running"])
 
     def resume(self) -> None:
         """Thaw it, until Nodes are Ready and endpoints complete again; nothing where it isn't paused."""
@@ -208,8 +213,14 @@ class Cluster:
     def _resume(self) -> None:
         nodes = self._nodes()
         since = time.time()
-        self._docker("unpause", [node for node in nodes if node.state == "paused"])
-        ready.after_pause(self.api(), [node.name for node in nodes], since)
+        paused = [node for node in nodes if node.state == "paused"]
+        # Workers first: their kubelets' words are waiting at the API server when the control plane thaws.
+        self._docker("unpause", [node for node in paused if node.role != "control-plane"])
+        self._docker("unpause", [node for node in paused if node.role == "control-plane"])
+        self._ensure_kubeconfig(nodes)
+        memory = self._folder / f"{self.name}.paused"
+        ready.after_pause(self.api(), since, float(memory.read_text()) if memory.exists() else None)
+        memory.unlink(missing_ok=True)
 
     def stop(self) -> None:
         """Stop the nodes' containers; workloads come back with `up`. Nothing where none runs."""

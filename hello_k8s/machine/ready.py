@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hello_k8s.errors import ClusterError
@@ -16,6 +16,9 @@ _API_SECONDS = 90
 _NODES_SECONDS = 120
 _PODS_SECONDS = 180
 _LEASES = "kube-node-lease"
+#: A kubelet holds its runtime's last word for 30 s (maxWaitForContainerRuntime in pkg/kubelet).
+_FORGETS_SECONDS = 25
+_SPEAKS_UP_SECONDS = 2
 
 
 def wait(
@@ -61,18 +64,40 @@ def wait_for_api(api: KubeApi, seconds: float = _API_SECONDS) -> None:
     raise ClusterError(t("cluster.api_silent"), why=str(last or ""), next=t("cluster.not_created_next"))
 
 
+Objects = Mapping[str, dict[str, Any]]
+
+
 def _until(
     api: KubeApi,
     kind: str,
     namespace: str | None,
     labels: Mapping[str, str],
-    done: Callable[[Mapping[str, dict[str, Any]]], bool],
+    done: Callable[[Objects], bool],
     seconds: float,
 ) -> None:
-    """Keep `name → object` on a watch until `done` of it."""
-    found = {obj["metadata"]["name"]: obj for obj in api.list(kind, namespace, labels)}
+    """`_happens`, or a ClusterError that names what is missing."""
+    found: dict[str, dict[str, Any]] = {}
+    if not _happens(api, kind, namespace, labels, done, seconds, found):
+        missing = ", ".join(name for name, obj in found.items() if "status" in obj and not is_ready(obj)) or "-"
+        raise ClusterError(
+            t("cluster.not_ready", kind=kind, names=missing), why=_why(found), next=t("cluster.not_created_next")
+        )
+
+
+def _happens(
+    api: KubeApi,
+    kind: str,
+    namespace: str | None,
+    labels: Mapping[str, str],
+    done: Callable[[Objects], bool],
+    seconds: float,
+    found: dict[str, dict[str, Any]] | None = None,
+) -> bool:
+    """Keep `name → object` on a watch until `done` of it (True) or `seconds` are over (False)."""
+    found = {} if found is None else found
+    found.update((obj["metadata"]["name"], obj) for obj in api.list(kind, namespace, labels))
     if done(found):
-        return
+        return True
     with api.watch(kind, namespace, labels, timeout=seconds) as events:
         for event, obj in events:
             if event == "DELETED":
@@ -80,14 +105,11 @@ def _until(
             else:
                 found[obj["metadata"]["name"]] = obj
             if done(found):
-                return
-    missing = ", ".join(name for name, obj in found.items() if "status" in obj and not is_ready(obj)) or "-"
-    raise ClusterError(
-        t("cluster.not_ready", kind=kind, names=missing), why=_why(found), next=t("cluster.not_created_next")
-    )
+                return True
+    return False
 
 
-def _why(found: Mapping[str, dict[str, Any]]) -> str:
+def _why(found: Objects) -> str:
     lines = []
     for name, obj in found.items():
         for condition in obj.get("status", {}).get("conditions", []):
@@ -136,6 +158,62 @@ def wait_for_pod(api: KubeApi, namespace: str, name: str, seconds: float = 60) -
         ) from late
 
 
-def after_pause(api: KubeApi, nodes: Iterable[str], since: float) -> None:
-    """After thawing."""
+def after_pause(api: KubeApi, since: float, paused: float | None) -> None:
+    """Until Nodes are Ready and endpoints complete after thawing at `since`, by what kubelets say after that.
+
+    `paused` is when it was frozen (seconds since the epoch), None where nobody knows. A kubelet first finds its
+    own runtime's state too old and reports NotReady, then corrects itself; nothing is waited for after a pause
+    too short for that. Raises ClusterError with what is still missing.
+    """
     wait_for_api(api)
+    if paused is not None and since - paused < _FORGETS_SECONDS:
+        return
+    _until(api, "Lease", _LEASES, {}, lambda found: all(_renewed(x, since) for x in found.values()), _NODES_SECONDS)
+    # Whoever hasn't spoken up after these seconds had nothing to correct.
+    quiet = since + _SPEAKS_UP_SECONDS - time.time()
+    heard = quiet > 0 and _happens(
+        api, "Node", None, {}, lambda nodes: all(is_ready(n) and _spoke(n, since) for n in nodes.values()), quiet
+    )
+    if not heard:
+        _until(api, "Node", None, {}, lambda nodes: all(is_ready(n) for n in nodes.values()), _NODES_SECONDS)
+    restore_pods(api)
+
+
+def _spoke(node: Mapping[str, Any], since: float) -> bool:
+    """Whether this node's kubelet has reported its state after `since` (heartbeats have whole seconds)."""
+    times = [c.get("lastHeartbeatTime", "") for c in node["status"].get("conditions", []) if c["type"] == "Ready"]
+    return any(seconds_of(moment) >= since - 1 for moment in times)
+
+
+def restore_pods(api: KubeApi) -> list[str]:
+    """Give Pods back their Ready that only their Node's silence took; returns their names.
+
+    Where the controller manager looked before a kubelet had renewed its lease, it marked that node's Pods
+    (reason NodeNotReady, pkg/controller/util/node of Kubernetes). The kubelet mends it at its next round, up to
+    10 s later; it is asked here for what it says itself: every container is ready.
+    """
+    alive = {node["metadata"]["name"] for node in api.list("Node") if is_ready(node)}
+    restored = []
+    for pod in api.list("Pod"):
+        marks = [c for c in pod["status"].get("conditions", []) if c["type"] == "Ready" and c["status"] == "False"]
+        containers = pod["status"].get("containerStatuses", [])
+        if (
+            any(mark.get("reason") == "NodeNotReady" for mark in marks)
+            and pod["spec"].get("nodeName") in alive
+            and containers
+            and all(container["ready"] for container in containers)
+            and not pod["spec"].get("readinessGates")
+        ):
+            metadata = pod["metadata"]
+            path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}/status"
+            condition = {"type": "Ready", "status": "True", "reason": None, "lastTransitionTime": _now()}
+            api.request(
+                "PATCH", path, body={"status": {"conditions": [condition]}},
+                content_type="application/strategic-merge-patch+json",
+            )  # fmt: skip
+            restored.append(metadata["name"])
+    return restored
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,150 @@
+"""What state a cluster is in, kind's configuration, names of images: without an engine."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hello_k8s.errors import ClusterError
+from hello_k8s.machine import kindconfig, loading, nodes, ready, tools
+from hello_k8s.machine.cluster import Cluster
+from hello_k8s.machine.engine import Engine
+from hello_k8s.machine.nodes import Node, status_of
+
+
+def some(*states: str, network: str = "hello-k8s") -> list[Node]:
+    roles = ["control-plane"] + ["worker"] * (len(states) - 1)
+    return [Node(f"id{i}", f"n{i}", role, state, (network,)) for i, (role, state) in enumerate(zip(roles, states))]
+
+
+@pytest.mark.parametrize(
+    ("states", "expected", "status"),
+    [
+        ((), None, "absent"),
+        (("running", "running", "running"), 3, "running"),
+        (("running", "running", "running"), None, "partial"),
+        (("running", "running"), 3, "partial"),
+        (("paused", "paused", "paused"), 3, "paused"),
+        (("running", "paused", "paused"), 3, "paused"),
+        (("exited", "exited", "exited"), 3, "stopped"),
+        (("exited", "running", "running"), 3, "stopped"),
+        (("paused", "exited", "paused"), 3, "stopped"),
+        (("dead", "running", "running"), 3, "partial"),
+        (("running",), 1, "running"),
+    ],
+)
+def test_status(states: tuple[str, ...], expected: int | None, status: str) -> None:
+    assert status_of(some(*states), expected) == status
+
+
+def test_workers_alone_are_no_cluster() -> None:
+    worker = Node("id", "n", "worker", "running", ("hello-k8s",))
+    assert status_of([worker], 1) == "partial"
+
+
+@pytest.fixture
+def fake_docker(tmp_path: Path) -> Engine:
+    """A docker command that prints what is in `ps` and `marker`, and writes down what it was asked."""
+    program = tmp_path / "docker"
+    program.write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\ncase "$1" in\n'
+        f"ps) cat {tmp_path}/ps;;\ncp) cat {tmp_path}/marker 2>/dev/null || exit 1;;\nesac\n"
+    )
+    program.chmod(0o755)
+    (tmp_path / "asked").touch()
+    return Engine((str(program),))
+
+
+def lines(states: list[Node]) -> str:
+    return "".join(f"{n.id}\t{n.name}\t{n.state}\t{','.join(n.networks)}\t{n.role}\n" for n in states)
+
+
+def marker(count: int) -> bytes:
+    data = json.dumps({"nodes": count}).encode()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        info = tarfile.TarInfo("hello-k8s.json")
+        info.size = len(data)
+        tar.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def test_status_of_a_cluster_that_another_checkout_made(fake_docker: Engine, tmp_path: Path, home: Path) -> None:
+    (tmp_path / "ps").write_text(lines(some("running", "running", "running")))
+    (tmp_path / "marker").write_bytes(marker(3))
+    cluster = Cluster("some", engine=fake_docker)
+    assert cluster.status() == "running"
+    (tmp_path / "marker").unlink()
+    assert cluster.status() == "running", "remembered for these containers"
+    others = [Node(f"new{n.id}", n.name, n.role, n.state, n.networks) for n in some("running", "running", "running")]
+    (tmp_path / "ps").write_text(lines(others))
+    assert cluster.status() == "partial"
+
+
+def test_the_control_plane_comes_first(fake_docker: Engine, tmp_path: Path) -> None:
+    (tmp_path / "ps").write_text(lines(list(reversed(some("running", "running", "running")))))
+    assert [node.name for node in nodes.find_nodes(fake_docker, "some")] == ["n0", "n1", "n2"]
+
+
+def test_a_cluster_of_somebody_else_is_left_alone(fake_docker: Engine, tmp_path: Path, home: Path) -> None:
+    (tmp_path / "ps").write_text(lines(some("running", network="kind")))
+    cluster = Cluster("theirs", engine=fake_docker)
+    with pytest.raises(ClusterError, match="theirs"):
+        cluster.up()
+    with pytest.raises(ClusterError, match="theirs"):
+        cluster.delete()
+    asked = (tmp_path / "asked").read_text()
+    assert "rm" not in asked.split()
+
+
+def test_kind_config() -> None:
+    config = yaml.safe_load(kindconfig.kind_config(3))
+    assert [node["role"] for node in config["nodes"]] == ["control-plane", "worker", "worker"]
+    kubelet = yaml.safe_load(config["kubeadmConfigPatches"][0])
+    assert kubelet["kind"] == "KubeletConfiguration" and kubelet["failCgroupV1"] is False
+    assert config["networking"]["apiServerAddress"] == "127.0.0.1"
+    assert len(yaml.safe_load(kindconfig.kind_config(1))["nodes"]) == 1
+
+
+def test_namespace_template() -> None:
+    namespace, quota = kindconfig.objects("namespace.yaml", NAME="lab-x")
+    labels = namespace["metadata"]["labels"]  # type: ignore[index]
+    assert labels["pod-security.kubernetes.io/enforce"] == "baseline"
+    assert labels["pod-security.kubernetes.io/warn"] == "restricted"
+    assert quota["metadata"]["namespace"] == "lab-x"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("ref", "name"),
+    [
+        ("probe", "docker.io/library/probe:latest"),
+        ("multi-stage:lab", "docker.io/library/multi-stage:lab"),
+        ("hello-k8s/probe:1", "docker.io/hello-k8s/probe:1"),
+        ("registry.k8s.io/pause:3.10", "registry.k8s.io/pause:3.10"),
+        ("localhost:5000/a", "localhost:5000/a:latest"),
+        ("localhost/a:1", "localhost/a:1"),
+        ("a@sha256:00", "docker.io/library/a@sha256:00"),
+    ],
+)
+def test_full_name(ref: str, name: str) -> None:
+    assert loading.full_name(ref) == name
+
+
+def test_seconds_of_a_lease() -> None:
+    assert ready.seconds_of("1970-01-01T00:00:01.500000Z") == 1.5
+    assert ready.seconds_of("") == 0
+
+
+def test_environment_puts_our_programs_first(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin")
+    cluster = Cluster("some")
+    environment = cluster.environment()
+    assert environment["PATH"] == f"{tools.folder()}:/usr/bin"
+    assert environment["KUBECONFIG"] == str(home / "state" / "kubeconfig-some")
+    monkeypatch.setenv("PATH", environment["PATH"])
+    assert cluster.environment()["PATH"] == environment["PATH"]
