@@ -16,7 +16,6 @@
       startOnLoad: false,
       theme,
       fontFamily: getComputedStyle(document.body).fontFamily,
-      themeVariables: { edgeLabelBackground: getComputedStyle(document.body).backgroundColor },
       flowchart: { padding: 12 },
     });
     for (const [number, { box, text }] of drawings.entries()) {
@@ -33,6 +32,7 @@
     }
   }
 
-  draw();
+  // By then the theme has decided on light or dark.
+  addEventListener("load", draw);
   new MutationObserver(draw).observe(root, { attributes: true, attributeFilter: ["data-theme"] });
 })();
