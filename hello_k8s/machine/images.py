@@ -190,9 +190,10 @@ def _build(image: Image, engine: Engine, progress: Progress) -> None:
 def _keep(image: Image, engine: Engine) -> None:
     kept = _kept(image)
     bundles.save(kept, [image.name], engine, SILENT)
-    for other in kept.parent.glob(f"{image.id}-{'?' * 16}.tar*"):
+    older = [*kept.parent.glob(f"{image.id}-{'?' * 16}.tar*"), *kept.parent.glob(f".tmp-{image.id}-*")]
+    for other in older:
         if other != kept:
-            other.unlink()
+            other.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
