@@ -1,0 +1,190 @@
+"""A submission's manifests: mistakes with line and column, attacks refused, and only what must be rewritten."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hello_k8s.grading.manifests import NO_LOAD_BALANCER, read_manifests, rewrite, title
+from hello_k8s.grading.replay import plain, refused_by_server, stamp, without_syntax
+from hello_k8s.grading.verdict import Unmet
+from hello_k8s.machine.kubeapi import ApiError
+
+SERVICE = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "back"}}
+
+
+def read(tmp_path, text):
+    file = tmp_path / "back.yaml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_manifests(file, "back.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("kind: Service\nspec:\n  ports:\n  - port: 80\n   targetPort: 8080\n", "line 5, column 4"),
+        ("a: b: c\n", "line 1, column 5"),
+        ("a:\n\t- b\n", "line 2, column 1"),
+        ("a: [1, 2\n", "line 2, column 1"),
+        (b"a: \xff\xfe", "isn't UTF-8 text (byte 3)"),
+        ("", "holds no object"),
+        ("---\n---\n", "holds no object"),
+        ("- a\n- b\n", "found list"),
+        ("3\n", "found int"),
+        ("kind: Service\n", "without `apiVersion`"),
+        ("apiVersion: v1\nkind: Service\n", "without `metadata.name`"),
+        ("apiVersion: v1\nkind: 3\n", "without `kind`"),
+        ("apiVersion: v1\nkind: Service\nmetadata: {name: 5}\n", "without `metadata.name`"),
+        ("a: &a [*a]\n", "far too many values"),
+        ("a: &a [1,1,1,1,1,1,1,1]\n" + "".join(
+            f"{b}: &{b} [*{a},*{a},*{a},*{a},*{a},*{a},*{a},*{a}]\n" for a, b in zip("abcdefgh", "bcdefghi")
+        ), "far too many values"),
+        ("[" * 5000, "`back.yaml`"),
+        ("#" * (1 << 20) + "\n", "larger than"),
+        ("!!python/object/apply:os.system ['true']\n", "not valid YAML"),
+    ],
+)  # fmt: skip
+def test_a_mistake_says_where(tmp_path, text, said):
+    with pytest.raises(Unmet) as wrong:
+        read(tmp_path, text)
+    assert said in wrong.value.texts["en"] and "back.yaml" in wrong.value.texts["ko"]
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(Unmet, match="missing"):
+        read_manifests(tmp_path / "none.yaml", "none.yaml")
+    (tmp_path / "folder.yaml").mkdir()
+    with pytest.raises(Unmet, match="missing"):
+        read_manifests(tmp_path / "folder.yaml", "folder.yaml")
+
+
+def test_documents_lists_and_dates(tmp_path):
+    found = read(
+        tmp_path,
+        "\ufeff---\napiVersion: v1\nkind: List\nitems:\n"
+        "- {apiVersion: v1, kind: Service, metadata: {name: a}}\n"
+        "---\n{apiVersion: v1, kind: Pod, metadata: {name: b, labels: {since: 2026-11-24}}}\n",
+    )
+    assert [title(obj) for obj in found] == ["Service/a", "Pod/b"]
+    assert found[1]["metadata"]["labels"]["since"] == "2026-11-24"
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=200) | st.text("ab:-[]{}&*\n \t'\"|>#!%", max_size=100).map(str.encode))
+def test_whatever_is_in_the_file_it_is_objects_or_unmet(tmp_path_factory, data):
+    file = tmp_path_factory.getbasetemp() / "any.yaml"
+    file.write_bytes(data)
+    try:
+        assert all("kind" in obj for obj in read_manifests(file, "any.yaml"))
+    except Unmet:
+        pass
+
+
+def test_only_what_must_not_collide_is_rewritten():
+    obj = {
+        **SERVICE,
+        "metadata": {"name": "back", "namespace": "ch2-service"},
+        "spec": {
+            "type": "LoadBalancer",
+            "clusterIP": "10.96.0.50",
+            "externalIPs": ["192.0.2.1"],
+            "selector": {"app": "ch2-service", "tier": "back"},
+            "ports": [{"port": 80, "targetPort": 8080, "nodePort": 30080}, {"port": 81}],
+        },
+    }
+    changed, notes = rewrite(obj, "ch2-service", "ch2-service-1a2b")
+    assert changed["metadata"]["namespace"] == "ch2-service-1a2b"
+    assert changed["spec"] == {
+        "type": "LoadBalancer",
+        "loadBalancerClass": NO_LOAD_BALANCER,
+        "allocateLoadBalancerNodePorts": False,
+        "selector": {"app": "ch2-service", "tier": "back"},
+        "ports": [{"port": 80, "targetPort": 8080}, {"port": 81}],
+    }
+    assert obj["spec"]["ports"][0]["nodePort"] == 30080  # the submission itself is left alone
+    assert "Service/back.spec.ports[0].nodePort: 30080 → —" in notes
+    assert "Service/back.spec.clusterIP: 10.96.0.50 → —" in notes
+    assert any("externalIPs" in note for note in notes) and any(NO_LOAD_BALANCER in note for note in notes)
+
+
+def test_a_headless_service_stays_headless():
+    changed, _ = rewrite({**SERVICE, "spec": {"clusterIP": "None"}}, "live", "other")
+    assert changed["spec"]["clusterIP"] == "None"
+
+
+def test_names_of_the_live_namespace_are_rewritten_wherever_they_stand():
+    env = [
+        {"name": "A", "value": "http://back.ch2-service.svc.cluster.local:80/call"},
+        {"name": "B", "value": "http://back.ch2-service"},
+        {"name": "C", "value": "http://back.ch2-service-two"},
+        {"name": "D", "value": "ch2-service"},
+        {"name": "E", "value": "http://back"},
+    ]
+    obj = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "front"},
+        "spec": {"template": {"spec": {"containers": [{"image": "mine:lab", "env": env}]}}},
+        "subjects": [{"namespace": "ch2-service"}],
+    }
+    changed, notes = rewrite(obj, "ch2-service", "x", {"mine:lab": "mine:lab-1a2b"})
+    container = changed["spec"]["template"]["spec"]["containers"][0]
+    assert [entry["value"] for entry in container["env"]] == [
+        "http://back.x.svc.cluster.local:80/call",
+        "http://back.x",
+        "http://back.ch2-service-two",
+        "ch2-service",
+        "http://back",
+    ]
+    assert container["image"] == "mine:lab-1a2b" and changed["subjects"][0]["namespace"] == "x"
+    assert "Deployment/front.spec.template.spec.containers[0].image: mine:lab → mine:lab-1a2b" in notes
+
+
+def test_another_namespace_is_refused():
+    with pytest.raises(Unmet, match="kube-system"):
+        rewrite({**SERVICE, "metadata": {"name": "a", "namespace": "kube-system"}}, "ch2-service", "x")
+
+
+@pytest.mark.parametrize("spec", [None, [], "text", {"ports": None}, {"ports": "x"}, {"ports": [None, 3]}])
+def test_nonsense_is_left_to_the_api_server(spec):
+    changed, _ = rewrite({**SERVICE, "spec": spec}, "live", "other")
+    assert changed["spec"] == spec
+
+
+def test_what_the_server_refuses_is_the_submissions_doing():
+    quota = refused_by_server(ApiError(403, "Forbidden", "exceeded quota"), "a.yaml", "Pod/a", "ns")
+    assert "exceeded quota" in quota.texts["en"]
+    user = 'User "system:serviceaccount:ns:submission" cannot create resource "roles"'
+    role = refused_by_server(ApiError(403, "Forbidden", user), "a.yaml", "Role/a", "ns")
+    assert "may not make `Role/a`" in role.texts["en"]
+    typed = refused_by_server(
+        ApiError(500, "", "failed to create typed patch object: .spec.x: field not declared in schema"), "a", "b", "ns"
+    )
+    assert "field not declared" in typed.texts["en"]
+    for status in (401, 429, 500, 503):
+        with pytest.raises(ApiError):
+            refused_by_server(ApiError(status, "", "ours"), "a.yaml", "Pod/a", "ns")
+
+
+def test_a_message_of_the_server_can_be_read():
+    long = "must be 'x' (e.g. 'MyName',  or '123-abc', regex used for validation is '([A-Z])?[a-z]'), and " + "y" * 400
+    assert "regex" not in plain(long) and len(plain(long)) == 300
+
+
+def test_the_nonce_goes_where_the_lab_says():
+    data = b'package main\n\nconst version = "1.0.0"\n'
+    assert stamp(data, 'const version = "(.*)"', "1a2b", "main.go") == b'package main\n\nconst version = "1a2b"\n'
+    with pytest.raises(Unmet, match=r"main\.go"):
+        stamp(b"package main\n", 'const version = "(.*)"', "1a2b", "main.go")
+
+
+@pytest.mark.parametrize(
+    ("text", "left", "gone"),
+    [
+        (b"# syntax=docker/dockerfile:1\nFROM scratch\n", b"#\nFROM scratch\n", ["# syntax=docker/dockerfile:1"]),
+        (b"# a\n#syntax = x\n\nFROM scratch\n", b"# a\n#\n\nFROM scratch\n", ["#syntax = x"]),
+        (b"FROM scratch\n# syntax=x\n", b"FROM scratch\n# syntax=x\n", []),
+        (b"", b"", []),
+    ],
+)
+def test_a_frontend_from_a_registry_isnt_asked_for(text, left, gone):
+    assert without_syntax(text) == (left, gone)
