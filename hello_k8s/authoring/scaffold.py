@@ -10,7 +10,7 @@ from hello_k8s import catalog, paths
 from hello_k8s.errors import UsageError
 from hello_k8s.language import t
 
-_TEMPLATES = Path(__file__).with_name("scaffold")
+_TEMPLATES = Path(__file__).with_name("templates")
 _ID = re.compile(r"ch\d+/[a-z0-9]+(-[a-z0-9]+)*")
 
 #: Template → the file that it becomes, below the checkout.
