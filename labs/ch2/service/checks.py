@@ -104,35 +104,55 @@ def test_no_other_pod(traffic):
     assert set(traffic.count) <= traffic.ready, traffic.shown()
 
 
+@dataclass(frozen=True)
+class Called:
+    """What front's /call tells: whom it asked, and what it heard."""
+
+    upstream: str
+    status: int
+    body: str
+    error: str
+
+    @classmethod
+    def of(cls, answer) -> "Called":
+        assert answer.status in (200, 502), answer.error or f"HTTP {answer.status}"
+        said = answer.json()
+        assert isinstance(said, dict) and set(said) == {"upstream", "status", "body", "error"}, answer.text
+        return cls(str(said["upstream"]), said["status"], str(said["body"]), str(said["error"]))
+
+    @property
+    def asked(self) -> tuple[str, int]:
+        """Host and port of `upstream`; no host where it is no URL."""
+        try:
+            parts = urlsplit(self.upstream)
+            return parts.hostname or "", parts.port or 80
+        except ValueError:
+            return "", 80
+
+    def __str__(self) -> str:
+        return f"{self.upstream}: {self.error or self.body.strip() or self.status}"
+
+
 def test_front_reaches_back(http, objects, eventually):
     def heard():
         answer = http("front", "/call")[0]
-        if answer.status in (200, 502):
-            said = answer.json()
-            upstream = urlsplit(said["upstream"])
-            service, port = (upstream.hostname or "").split(".")[0], upstream.port or 80
-            assert said["status"] == 200 or not announced(objects, service, port), telling(said)
-        else:
-            assert not announced(objects, "front"), answer.error or f"HTTP {answer.status}"
+        if answer.status not in (200, 502) and not announced(objects, "front"):
+            return answer
+        called = Called.of(answer)
+        name, port = called.asked
+        assert called.status == 200 or not announced(objects, name.split(".")[0], port), str(called)
         return answer
 
-    answer = eventually(heard, within=SOON)
-    assert answer.status in (200, 502), answer.error or f"HTTP {answer.status}"
-    said = answer.json()
-    assert said["status"] == 200, telling(said)
-    assert host(said["body"]) and not host(said["body"]).startswith("front-"), telling(said)
-    assert not is_address(said["upstream"]), telling(said)
+    called = Called.of(eventually(heard, within=SOON))
+    assert called.status == 200, str(called)
+    assert host(called.body) and not host(called.body).startswith("front-"), str(called)
+    assert not is_address(called.asked[0]), str(called)
 
 
-def telling(said: dict) -> str:
-    """What front asked and what it heard."""
-    return f"{said['upstream']}: {said['error'] or said['body'].strip() or said['status']}"
-
-
-def is_address(url: str) -> bool:
-    """Whether a URL names an address where a name was asked for."""
+def is_address(name: str) -> bool:
+    """Whether a host is an address where a name was asked for."""
     try:
-        ipaddress.ip_address(urlsplit(url).hostname or "")
+        ipaddress.ip_address(name)
     except ValueError:
         return False
     return True
