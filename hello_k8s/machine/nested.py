@@ -67,13 +67,13 @@ class Nested:
         """
         wanted = set(images)
         state = self._container()
+        if state and state["settings"] != self._label():
+            self.down()
+            state = None
         if state and state["running"] and not state["paused"]:
             known = self._known(state)
             if known is not None and wanted <= known:
                 return self.engine
-        if state and state["settings"] != self._label():
-            self.down()
-            state = None
         if state is None:
             self._create(progress)
         elif state["paused"]:
