@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -38,6 +39,37 @@ def address(site: Path) -> Iterator[str]:
     """Where the site is read; ends with a slash."""
     with serve.book_server(site) as found:
         yield found
+
+
+@pytest.fixture
+def new_context(browser: Any, address: str, site: Path) -> Iterator[Callable[..., Any]]:
+    """Makes a browser context that reads the site from the disk, at the site's address.
+
+    Over the network, Chromium breaks off what it loads whenever the machine gets or loses a network interface,
+    and every container is one.
+    """
+    made = []
+
+    def answer(route: Any) -> None:
+        if not route.request.url.startswith(address):
+            route.abort()
+            return
+        file = site / unquote(urlsplit(route.request.url).path).lstrip("/")
+        file = file / "index.html" if file.is_dir() else file
+        if file.is_file():
+            route.fulfill(path=file)
+        else:
+            route.fulfill(status=404, path=site / "ko" / "404.html")
+
+    def make(**options: Any) -> Any:
+        made.append(browser.new_context(**options))
+        made[-1].set_default_timeout(120_000)
+        made[-1].route("**/*", answer)
+        return made[-1]
+
+    yield make
+    for context in made:
+        context.close()
 
 
 @pytest.fixture(scope="session")

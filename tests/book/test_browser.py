@@ -47,11 +47,10 @@ class Reader:
 
 
 @pytest.fixture
-def reader(browser: Any, address: str) -> Iterator[Reader]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="ko-KR", color_scheme="light")
+def reader(new_context: Any, address: str) -> Iterator[Reader]:
+    context = new_context(viewport={"width": 1280, "height": 900}, locale="ko-KR", color_scheme="light")
     found = Reader(context.new_page(), address)
     yield found
-    context.close()
     assert not found.problems
     assert not found.elsewhere
 
@@ -73,18 +72,16 @@ def test_every_page_opens_without_error_or_another_host(site: Path, reader: Read
         assert wide <= 0, f"{name}: {wide} pixels too wide"
 
 
-def test_the_root_follows_the_browsers_language(browser: Any, address: str) -> None:
+def test_the_root_follows_the_browsers_language(new_context: Any, address: str) -> None:
     for locale, expected in (("ko-KR", "ko"), ("en-GB", "en"), ("fr-FR", "en")):
-        context = browser.new_context(locale=locale)
+        context = new_context(locale=locale)
         page = context.new_page()
         page.goto(address)
         page.wait_for_url(f"{address}{expected}/index.html")
-        context.close()
-    context = browser.new_context(java_script_enabled=False)
+        context = new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(address)
     assert page.locator("main a").count() == len(LANGUAGES)
-    context.close()
 
 
 def test_switching_language_stays_on_the_page(reader: Reader) -> None:
@@ -128,14 +125,13 @@ def test_self_check_questions_by_keyboard(reader: Reader, language: str) -> None
                 )
 
 
-def test_questions_need_no_script(browser: Any, address: str) -> None:
-    context = browser.new_context(java_script_enabled=False)
+def test_questions_need_no_script(new_context: Any, address: str) -> None:
+    context = new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{address}en/{catalog.labs()[0].id}.html")
     answer = page.locator("details.hk-answer").first
     answer.locator("summary").click()
     assert answer.locator(".hk-why").is_visible()
-    context.close()
 
 
 @pytest.mark.parametrize("question", ["이미지를", "이미지", "컨테이너에서", "도커"])
@@ -157,12 +153,11 @@ def test_the_browser_stems_as_the_builder_does(reader: Reader) -> None:
     assert stem("도커를") == "도커" and stem("컨테이너에서") == "컨테이너" and stem("정도") == "정도"
 
 
-def test_what_is_not_there_leads_back(browser: Any, address: str) -> None:
-    context = browser.new_context()
+def test_what_is_not_there_leads_back(new_context: Any, address: str) -> None:
+    context = new_context()
     page = context.new_page()
     answer = page.goto(f"{address}ko/ch9/nothing/here.html")
     assert answer.status == 404
     assert page.locator("article h1").inner_text() == t("book.lost_title", "ko")
     page.locator(".bd-docs-nav a", has_text="hello, k8s").first.click()
     page.wait_for_url(f"{address}ko/index.html")
-    context.close()

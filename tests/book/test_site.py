@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
+import httpx
 import pytest
 from bs4 import BeautifulSoup
 
@@ -89,6 +90,13 @@ def test_generated_pages_lead_to_the_other_languages_front_page(site: Path) -> N
     link = page(site / "ko" / "search.html").select_one(".hk-language a")
     assert link["href"] == "../en/index.html"
     assert page(site / "en" / "404.html").select_one(".hk-language a")["href"] == "/ko/index.html"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_address_that_is_not_there_answers_404_in_its_language(address: str, language: str) -> None:
+    answer = httpx.get(f"{address}{language}/ch9/nothing/here.html")
+    assert answer.status_code == 404
+    assert t("book.lost_title", language) in answer.text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
