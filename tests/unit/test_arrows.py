@@ -99,7 +99,7 @@ def test_nothing_names_this_machine() -> None:
 
     root = PACKAGE.parent
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=True)
-    words = [str(root) + "/", "/root/" + ".cache", "/tmp/" + "k8sbuild"]
+    words = [str(root) + "/", "/root/" + ".cache/hello-k8s", "/tmp/" + "k8sbuild"]
     for name in filter(None, listed.stdout.split("\0")):
         file = root / name
         if file.is_symlink() or not file.is_file():
