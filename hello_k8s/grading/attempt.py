@@ -9,8 +9,8 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -23,8 +23,8 @@ from hello_k8s.grading.asking import Answer
 from hello_k8s.grading.buildlog import build_failure
 from hello_k8s.grading.built import BuiltImage
 from hello_k8s.grading.containers import Container
-from hello_k8s.grading.manifests import read_manifests
-from hello_k8s.grading.verdict import CheckResult, Kind, Result, Texts, TimedOut, Unmet
+from hello_k8s.grading.parts import Namespace, Objects, Submission
+from hello_k8s.grading.verdict import CheckResult, Kind, Result, Texts, TimedOut, Unmet, worst
 from hello_k8s.grading.waiting import eventually
 from hello_k8s.language import both, t
 from hello_k8s.progress import SILENT, Progress
@@ -43,57 +43,6 @@ LISTEN_SECONDS = 10.0
 _PROBE_AT_ONCE = 16
 #: Seconds for which what was seen in the namespace is still true.
 _SEEN_SECONDS = 2.0
-
-
-@dataclass(frozen=True)
-class Submission:
-    """The learner's files as they are graded, in `folder`; `nonce` is what `replay.stamp` put into the source."""
-
-    folder: Path
-    nonce: str
-
-    def text(self, name: str) -> str:
-        """A file's text; Unmet where it is missing or no UTF-8."""
-        try:
-            return (self.folder / name).read_text("utf-8-sig")
-        except OSError:
-            raise Unmet(both("grading.file_missing", file=name)) from None
-        except UnicodeDecodeError as error:
-            raise Unmet(both("grading.not_utf8", file=name, position=error.start)) from None
-
-    def manifests(self, name: str) -> list[dict[str, Any]]:
-        """The objects in a manifest; Unmet, with line and column, where it is no YAML."""
-        return read_manifests(self.folder / name, name)
-
-
-@dataclass(frozen=True)
-class Namespace:
-    """Where the submission lives. `live`: the learner's own, as they left it."""
-
-    name: str
-    live: bool
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Objects:
-    """The objects of one namespace."""
-
-    def __init__(self, api: KubeApi, namespace: str) -> None:
-        self.api = api
-        self.namespace = namespace
-
-    def get(self, kind: str, name: str) -> dict[str, Any]:
-        """The object; Unmet where there is none."""
-        found = self.api.read(kind, name, self.namespace)
-        if found is None:
-            raise Unmet(both("grading.no_such_object", object=f"{kind}/{name}", namespace=self.namespace))
-        return found
-
-    def list(self, kind: str, labels: str | Mapping[str, str] | None = None) -> list[dict[str, Any]]:
-        """Objects of `kind` with these labels."""
-        return self.api.list(kind, self.namespace, labels)
 
 
 class Attempt:
@@ -387,18 +336,8 @@ def _digest(file: Path) -> str:
     return f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
 
 
-@contextlib.contextmanager
-def closing(attempt: Attempt) -> Iterator[Attempt]:
-    try:
-        yield attempt
-    finally:
-        attempt.close()
-
-
 def merged(old: CheckResult, new: CheckResult) -> CheckResult:
     """One check's result out of two of its items: the worse verdict, what both said."""
-    from hello_k8s.grading.verdict import worst
-
     verdict = worst((old.verdict, new.verdict))
     said = old if old.verdict == verdict and old.message["en"] else new
     return replace(said, verdict=verdict, seconds=old.seconds + new.seconds, output=old.output + new.output)

@@ -11,9 +11,10 @@ from typing import Protocol, TypeVar
 import pytest
 
 from hello_k8s.grading.asking import Answer
-from hello_k8s.grading.attempt import Attempt, Namespace, Objects, Submission
+from hello_k8s.grading.attempt import Attempt
 from hello_k8s.grading.built import BuiltImage
 from hello_k8s.grading.containers import Container
+from hello_k8s.grading.parts import Namespace, Objects, Submission
 
 T = TypeVar("T")
 

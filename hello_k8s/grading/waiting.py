@@ -11,7 +11,8 @@ from typing import TypeVar
 from hello_k8s.errors import HelloError
 from hello_k8s.grading.verdict import Unmet
 from hello_k8s.language import both, t
-from hello_k8s.machine.kubeapi import KubeApi, Watch
+from hello_k8s.machine.kubeapi import KubeApi
+from hello_k8s.machine.kubewatch import Watch
 
 T = TypeVar("T")
 #: Seconds between two tries where nothing tells us that something changed (an answer over HTTP).

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 import ssl
-import time
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from typing import Any
 from hello_k8s.errors import ClusterError, HelloError
 from hello_k8s.language import t
 from hello_k8s.machine.kubekinds import Kinds, Resource
+from hello_k8s.machine.kubewatch import Watch
 
 #: Who applied a field, as server-side apply records it.
 FIELD_MANAGER = "hello-k8s"
@@ -259,7 +258,15 @@ class KubeApi:
     ) -> Watch:
         """`(type, object)` for `timeout` seconds: first ADDED for everything that is there, then what changes."""
         selector = {**_selector(labels), **({"fieldSelector": f"metadata.name={name}"} if name else {})}
-        return Watch(self, self.resource(kind).path(namespace), selector, timeout)
+        path = self.resource(kind).path(namespace)
+        return Watch(
+            self._open,
+            lambda params: _target(path, {**selector, **params}),
+            {"Accept": "application/json", **self._headers},
+            timeout,
+            lambda status, content: error_of(Response(status, {}, content)),
+            self._silent,
+        )
 
     def wait(
         self,
@@ -319,76 +326,6 @@ class KubeApi:
         params = {"fieldSelector": f"involvedObject.name={name}"} if name else {}
         found = self._json("GET", f"/api/v1/namespaces/{namespace}/events", params=params)["items"]
         return sorted(found, key=_time)
-
-
-class Watch:
-    """A running watch: iterate over it, and `close` it (from any thread) or leave its `with` block to end it."""
-
-    def __init__(self, api: KubeApi, path: str, params: Mapping[str, Any], timeout: float) -> None:
-        self._api = api
-        self._path = path
-        self._params = dict(params)
-        self._until = time.monotonic() + timeout
-        self._connection: http.client.HTTPConnection | None = None
-        self._closed = False
-
-    def __enter__(self) -> Watch:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._closed = True
-        sock = self._connection.sock if self._connection else None
-        if sock is not None:
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def __iter__(self) -> Iterator[tuple[str, Object]]:
-        version, failed = "", False
-        while not self._closed and (left := self._until - time.monotonic()) > 0:
-            try:
-                for event in self._stream(left, version):
-                    if event["type"] == "ERROR":
-                        # 410: the server has forgotten that version; begin again with what is there.
-                        version = ""
-                        break
-                    version, failed = event["object"]["metadata"]["resourceVersion"], False
-                    if event["type"] != "BOOKMARK":
-                        yield event["type"], event["object"]
-            except TimeoutError:
-                return
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                # A stream that broke is taken up where it was; a server that is gone stays gone.
-                if not self._closed and (failed or not version):
-                    raise self._api._silent(error) from error
-                failed = True
-            finally:
-                if self._connection is not None:
-                    self._connection.close()
-
-    def _stream(self, seconds: float, version: str) -> Iterator[dict[str, Any]]:
-        params = {**self._params, "watch": "true", "timeoutSeconds": max(1, int(seconds + 1))}
-        if version:
-            params["resourceVersion"] = version
-        self._connection = connection = self._api._open()
-        connection.timeout = seconds + 0.5
-        connection.request(
-            "GET", _target(self._path, params), headers={"Accept": "application/json", **self._api._headers}
-        )
-        answer = connection.getresponse()
-        if answer.status >= 400:
-            raise error_of(Response(answer.status, {}, answer.read()))
-        while line := answer.readline():
-            yield json.loads(line)
-            left = self._until - time.monotonic()
-            if left <= 0:
-                return
-            if connection.sock is not None:
-                connection.sock.settimeout(left)
 
 
 def error_of(response: Response) -> ApiError:

@@ -9,6 +9,12 @@ from hello_k8s.grading.diagnosis import Seen, diagnose
 from hello_k8s.grading.look import differences, drift
 from hello_k8s.machine.kubeapi import ApiError
 
+
+@pytest.fixture(autouse=True)
+def english(monkeypatch):
+    monkeypatch.setenv("HELLO_K8S_LANG", "en")
+
+
 LOGS = Path(__file__).parent / "data" / "buildlogs"
 
 

@@ -9,6 +9,12 @@ from hello_k8s.grading.replay import plain, refused_by_server, stamp, without_sy
 from hello_k8s.grading.verdict import Unmet
 from hello_k8s.machine.kubeapi import ApiError
 
+
+@pytest.fixture(autouse=True)
+def english(monkeypatch):
+    monkeypatch.setenv("HELLO_K8S_LANG", "en")
+
+
 SERVICE = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "back"}}
 
 

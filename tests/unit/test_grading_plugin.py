@@ -12,6 +12,12 @@ from hello_k8s import paths
 from hello_k8s.catalog import read_lab
 from hello_k8s.grading import grade, plugin, run
 
+
+@pytest.fixture(autouse=True)
+def english(monkeypatch):
+    monkeypatch.setenv("HELLO_K8S_LANG", "en")
+
+
 LAB = """
 order = 1
 needs = []
