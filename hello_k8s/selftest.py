@@ -48,7 +48,7 @@ def run(progress: Progress, *, quick: bool = False, full: bool = False) -> int:
     if full:
         os.environ["HELLO_K8S_FULL"] = "1"
     if quick:
-        return _pytest(["tests/unit"])
+        return _pytest(["--numprocesses=2", "tests/unit"])
     ensure_chromium(progress)
     notebooks, left_out = _notebooks(full)
     if left_out:
