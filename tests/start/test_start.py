@@ -49,7 +49,7 @@ def test_again_there_is_nothing_left_to_do() -> None:
     done = start("--no-serve")
     assert done.returncode == 0, done.stdout + done.stderr
     said = done.stdout + done.stderr
-    assert "up to date" in said and "nothing changed since the last one" in said
+    assert "The book is ready" in said and "nothing changed since the last one" in said
     assert time.monotonic() - began < 60
 
 
