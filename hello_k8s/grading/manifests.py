@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -52,6 +53,8 @@ def read_manifests(file: Path, name: str) -> list[Object]:
         raise Unmet(both("grading.too_many_values", file=name)) from None
     except yaml.YAMLError as error:
         raise Unmet(_where(error, name)) from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # `0x_`, `!!bool x`: PyYAML checks no value
+        raise Unmet(both("grading.not_yaml", file=name, problem=_first_line(error))) from None
     objects = [item for document in documents if document is not None for item in _objects(document, name)]
     if not objects:
         raise Unmet(both("grading.file_empty", file=name))
@@ -66,9 +69,15 @@ def _where(error: yaml.YAMLError, name: str) -> dict[str, str]:
     return both("grading.not_yaml_at", file=name, line=mark.line + 1, column=mark.column + 1, problem=problem)
 
 
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
 def _objects(document: Any, name: str) -> Iterator[Object]:
-    if sum(1 for _ in _values(document, name)) > LIMIT_VALUES:
-        raise Unmet(both("grading.too_many_values", file=name))
+    for value in _values(document, name):
+        if not _is_json(value):
+            problem = f"{type(value).__name__} {str(value)[:60]}"
+            raise Unmet(both("grading.not_yaml", file=name, problem=problem))
     if isinstance(document, dict) and document.get("kind") == "List" and isinstance(document.get("items"), list):
         for item in document["items"]:
             yield from _objects(item, name)
@@ -98,6 +107,13 @@ def _values(value: Any, name: str, depth: int = 0) -> Iterator[Any]:
             stack += [(item, depth + 1) for item in current.values()]
         elif isinstance(current, list):
             stack += [(item, depth + 1) for item in current]
+
+
+def _is_json(value: Any) -> bool:
+    """Whether the API could be sent `value`: no set, bytes or date that a YAML tag made, no number that is none."""
+    if isinstance(value, dict):
+        return all(key is None or isinstance(key, str | int | float) for key in value)
+    return value is None or isinstance(value, list | str | int) or (isinstance(value, float) and math.isfinite(value))
 
 
 def title(obj: Mapping[str, Any]) -> str:
