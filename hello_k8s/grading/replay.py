@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import time
 from collections.abc import Mapping
@@ -27,6 +28,8 @@ ACCOUNT = "submission"
 REPLAY_LABEL = "hello-k8s.org/replay"
 #: Seconds after which a namespace of a grading that was killed is somebody's leftover.
 _LEFTOVER = 3600
+#: Seconds within which the authorizer surely knows a binding.
+_BINDING_SECONDS = 15
 #: Seconds that a Pod may run without being ready until nobody waits for it any longer.
 _RUNNING_ENOUGH = 5
 #: On a given Pod that is meant never to become ready: it only has to run.
@@ -61,10 +64,12 @@ def deliverables(lab: Lab, folder: Path, kind: Kind) -> dict[PurePosixPath, Path
 def lay_out(lab: Lab, files: Mapping[PurePosixPath, Path], nonce: str, target: Path) -> list[str]:
     """Write a fresh copy of the lab's start into `target` with only `files` laid over it; stamp the nonce.
 
+    A deliverable that wasn't submitted is not there: the start's own, full of blanks, is nobody's answer.
     Returns what was rewritten. Raises Unmet for a deliverable that is too large.
     """
     notes = []
-    for name, file in {**lab.files(), **files}.items():
+    start = {name: file for name, file in lab.files().items() if name.as_posix() not in lab.deliverables}
+    for name, file in {**start, **files}.items():
         if file.stat().st_size > LIMIT_BYTES and name in files:
             raise Unmet(both("grading.file_too_large", file=name, bytes=LIMIT_BYTES))
         data = file.read_bytes()
@@ -88,7 +93,7 @@ def stamp(data: bytes, pattern: str, nonce: str, name: str) -> bytes:
 
 def without_syntax(data: bytes) -> tuple[bytes, list[str]]:
     """A Dockerfile without its `# syntax=` line (line numbers kept): it asks a registry for BuildKit's own frontend."""
-    head, dockerfile = [], data.splitlines(keepends=True)
+    head, dockerfile = [], data.removeprefix(codecs.BOM_UTF8).splitlines(keepends=True)
     while dockerfile and (dockerfile[0].lstrip().startswith(b"#") or not dockerfile[0].strip()):
         head.append(dockerfile.pop(0))
     top = b"".join(head)
@@ -148,13 +153,17 @@ def prepare_account(api: KubeApi, namespace: str) -> KubeApi:
         "kind": "SelfSubjectAccessReview",
         "spec": {"resourceAttributes": {"namespace": namespace, "verb": "create", "resource": "services"}},
     }
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + _BINDING_SECONDS
     while time.monotonic() < deadline:  # the authorizer learns of a binding a moment after it was made
         answer = user.request("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=question)
         if answer.status_code == 201 and answer.json()["status"].get("allowed"):
-            break
+            return user
         time.sleep(0.02)
-    return user
+    # Going on would have the submission refused for rights that we failed to give it.
+    raise ClusterError(
+        t("grading.no_account", account=ACCOUNT, namespace=namespace, seconds=_BINDING_SECONDS),
+        next=t("grading.probe_next"),
+    )
 
 
 def apply_submission(

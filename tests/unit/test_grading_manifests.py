@@ -1,9 +1,14 @@
 """A submission's manifests: mistakes with line and column, attacks refused, and only what must be rewritten."""
 
+from pathlib import PurePosixPath
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hello_k8s.errors import ClusterError
+from hello_k8s.grading import replay
 from hello_k8s.grading.manifests import NO_LOAD_BALANCER, read_manifests, rewrite, title
 from hello_k8s.grading.replay import plain, refused_by_server, stamp, without_syntax
 from hello_k8s.grading.verdict import Unmet
@@ -47,6 +52,10 @@ def read(tmp_path, text):
         ("[" * 5000, "`back.yaml`"),
         ("#" * (1 << 20) + "\n", "larger than"),
         ("!!python/object/apply:os.system ['true']\n", "not valid YAML"),
+        *((f"apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec: {value}\n", "not valid YAML") for value in (
+            "0x_", "9" * 5000, "!!bool x", "!!int x", "!!timestamp 2001-13-01", "!!timestamp 2001-01-01",
+            "!!binary aGk=", "!!set {x}", ".nan", "-.inf", "{? !!binary aGk= : b}", "!!pairs [a: b]",
+        )),
     ],
 )  # fmt: skip
 def test_a_mistake_says_where(tmp_path, text, said):
@@ -190,7 +199,35 @@ def test_the_nonce_goes_where_the_lab_says():
         (b"# a\n#syntax = x\n\nFROM scratch\n", b"# a\n#\n\nFROM scratch\n", ["#syntax = x"]),
         (b"FROM scratch\n# syntax=x\n", b"FROM scratch\n# syntax=x\n", []),
         (b"", b"", []),
+        (b"\xef\xbb\xbf# syntax=x\nFROM scratch\n", b"#\nFROM scratch\n", ["# syntax=x"]),
     ],
 )
 def test_a_frontend_from_a_registry_isnt_asked_for(text, left, gone):
     assert without_syntax(text) == (left, gone)
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_rights_that_dont_come_are_never_the_submissions_fault(monkeypatch, allowed):
+    monkeypatch.setattr(replay, "_BINDING_SECONDS", 0.05)
+    review = SimpleNamespace(status_code=201, json=lambda: {"status": {"allowed": allowed}})
+    user = SimpleNamespace(request=lambda *_, **__: review)
+    api = SimpleNamespace(apply=lambda *_: None, as_user=lambda name: user)
+    if allowed:
+        assert replay.prepare_account(api, "ns") is user
+    else:
+        with pytest.raises(ClusterError, match="submission"):
+            replay.prepare_account(api, "ns")
+
+
+def test_the_starts_own_file_is_no_answer(tmp_path):
+    for name in ("given.yaml", "front.yaml", "back.yaml"):
+        (tmp_path / name).write_text("___")
+    files = {PurePosixPath(name): tmp_path / name for name in ("given.yaml", "front.yaml", "back.yaml")}
+    lab = SimpleNamespace(
+        files=lambda: files,
+        deliverables=("front.yaml", "back.yaml"),
+        replay=SimpleNamespace(stamp={}, build={}),
+    )
+    target = tmp_path / "laid"
+    replay.lay_out(lab, {PurePosixPath("back.yaml"): tmp_path / "back.yaml"}, "1a2b", target)
+    assert sorted(file.name for file in target.iterdir()) == ["back.yaml", "given.yaml"]
