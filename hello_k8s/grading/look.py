@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -32,6 +33,7 @@ def drift(lab: Lab, files: Mapping[PurePosixPath, Path], api: KubeApi) -> list[T
     found: list[Texts] = []
     for name in lab.replay.apply:
         if PurePosixPath(name) not in files:
+            found.append(both("grading.file_missing", file=name))
             continue
         try:
             objects = read_manifests(files[PurePosixPath(name)], name)
@@ -41,6 +43,16 @@ def drift(lab: Lab, files: Mapping[PurePosixPath, Path], api: KubeApi) -> list[T
         for obj in objects:
             found += _drift_of(obj, name, lab.namespace, api)
     return found
+
+
+def written(lab: Lab, files: Mapping[PurePosixPath, Path]) -> list[dict[str, Any]]:
+    """The objects in the manifests among `files` that can be read."""
+    objects: list[dict[str, Any]] = []
+    for name in lab.replay.apply:
+        if PurePosixPath(name) in files:
+            with contextlib.suppress(Unmet):
+                objects += read_manifests(files[PurePosixPath(name)], name)
+    return objects
 
 
 def _drift_of(obj: dict[str, Any], name: str, namespace: str, api: KubeApi) -> Iterator[Texts]:
