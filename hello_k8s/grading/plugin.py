@@ -299,13 +299,16 @@ def _checked(
 ) -> CheckResult:
     """The outcome of one phase of a check."""
     error = call.excinfo.value if call.excinfo else None
-    if error is not None and not isinstance(error, Exception) and not made.skipped:
-        raise error  # the person at the keyboard, or pytest's own way out
+    if isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
+        raise error
+    verdict = verdict_of(error)
+    if isinstance(error, pytest.fail.Exception) and call.when == "call":
+        verdict = "failed"  # a check may say so instead of asserting; pytest itself uses it for broken fixtures
     result = CheckResult(
         id=check.id,
         question=check.question,
         points=check.points,
-        verdict=verdict_of(error),
+        verdict=verdict,
         hints=check.hints,
         output="".join(text for _, text in made.sections)[-_OUTPUT_LIMIT:] if call.when == "call" else "",
         seconds=call.duration,
@@ -325,7 +328,7 @@ def _said(error: BaseException, skipped: bool) -> tuple[dict[str, str], list[str
     if isinstance(error, Unmet | TimedOut):
         texts = {language: text + notes for language, text in error.texts.items()}
         return texts, list(getattr(error, "evidence", ()))
-    if isinstance(error, AssertionError):
+    if isinstance(error, AssertionError | pytest.fail.Exception):
         return everywhere(_short(str(error)) + notes), []
     if isinstance(error, HelloError):
         return everywhere(str(error)), []

@@ -107,6 +107,20 @@ def test_what_isnt_the_submissions_doing_is_ungraded(make_lab, submitted):
     assert "start it" in result.checks[2].message["en"]
 
 
+def test_a_check_may_fail_as_pytest_says_it(make_lab, submitted):
+    lab = make_lab(
+        "import pytest\n"
+        "@pytest.fixture\ndef broken():\n    pytest.fail('a fixture of ours')\n"
+        "def test_a():\n    pytest.fail('no such user')\n"
+        "def test_b(broken):\n    pass\n"
+        "def test_c():\n    raise SystemExit(3)\n"
+        "def test_d():\n    pass\n"
+    )
+    checks = grade(lab, submitted, kind="submission").checks
+    assert [check.verdict for check in checks] == ["failed", "errored", "errored", "passed"]
+    assert checks[0].message["en"] == "no such user"
+
+
 def test_unmet_from_a_fixture_is_a_failure(make_lab, submitted):
     lab = make_lab(
         "import pytest\nfrom hello_k8s.grading import Unmet\n"
