@@ -37,6 +37,10 @@ RIGHT = {
         changed(FRONT, ("http://back", "http://back:8080")),
     ),
     "bare name": (BACK, changed(FRONT, ("http://back", "back"))),
+    "another name for back": (
+        f"{BACK}---\n{changed(BACK, ('name: back', 'name: other'))}",
+        changed(FRONT, ("http://back", "http://other")),
+    ),
     "full name": (BACK, changed(FRONT, ("http://back", "http://back.ch2-service.svc.cluster.local:80/"))),
 }
 
@@ -45,6 +49,11 @@ BEHIND_THE_NAME = {"port", "every_ready_pod", "no_other_pod", *REACHES}
 WRONG = {
     "no URL": (BACK, changed(FRONT, ("http://back", "http://back:abc")), REACHES),
     "front calls itself": (BACK, changed(FRONT, ("http://back", "http://localhost:8080")), REACHES),
+    "the stranger under a name of its own": (
+        f"{BACK}---\n{changed(BACK, ('name: back', 'name: other'), ('tier: back', 'tier: batch'))}",
+        changed(FRONT, ("http://back", "http://other")),
+        REACHES,
+    ),
     "another program": (BACK, changed(FRONT, ("hello-k8s/go-app:1.0.0", "hello-k8s/probe:1")), REACHES),
     "headless": (changed(BACK, ("spec:\n", "spec:\n  clusterIP: None\n")), FRONT, BEHIND_THE_NAME),
     "no YAML": ("{{{", FRONT, {"name", *BEHIND_THE_NAME}),
