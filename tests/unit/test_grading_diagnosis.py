@@ -24,7 +24,7 @@ LOGS = Path(__file__).parent / "data" / "buildlogs"
         ("compile", "line 3 (`RUN go build -o /go-app main.go`) doesn't build: ./main.go:461:17: undefined: undefined"),
         ("apk", "line 2 (`RUN apk add curl`) doesn't build: /bin/sh: 1: apk: not found"),
         ("copy", 'line 2 (`COPY nothere.go ./`) doesn\'t build: failed to compute cache key'),
-        ("base", "asks for the image `alpine:3.20`, which this lab doesn't have. It has: scratch"),
+        ("base", "asks for the image `alpine:3.20`, which can't be used in this lab. These can: scratch"),
         ("from", "asks for the image `builder`"),
         ("empty", "doesn't build: the Dockerfile cannot be empty"),
         ("unknown", "line 2 (`FOO bar`) doesn't build: dockerfile parse error on line 2: unknown instruction: FOO"),
@@ -110,7 +110,7 @@ def test_nothing_listens_on_the_target_port():
                 "state": {"waiting": {"reason": "CrashLoopBackOff"}},
                 "lastState": {"terminated": {"exitCode": 2, "reason": "Error"}},
             },
-            "exit code 2. Its last words: panic",
+            "exit code 2. The end of its log: panic",
         ),
         (
             {
@@ -148,7 +148,7 @@ def test_a_pod_that_isnt_ready_or_on_no_node():
     assert "isn't ready: Unhealthy: Readiness probe failed: 503" in said(pods=[waits], events=[event])
     assert "no endpoint" in said(services=[service()], pods=[waits], events=[event])
     nowhere = pod(ready=False, conditions=[{"type": "PodScheduled", "status": "False", "message": "0/3 nodes"}])
-    assert "is on no node: 0/3 nodes" in said(pods=[nowhere])
+    assert "wasn't scheduled onto any node: 0/3 nodes" in said(pods=[nowhere])
 
 
 def test_a_workload_without_pods_and_the_labs_own_oddities():
@@ -157,7 +157,7 @@ def test_a_workload_without_pods_and_the_labs_own_oddities():
         "metadata": {"name": "front"},
         "status": {"conditions": [{"type": "ReplicaFailure", "status": "True", "message": "violates PodSecurity"}]},
     }
-    assert "`Deployment/front` can't make its Pods: violates PodSecurity" in said(workloads=[failed])
+    assert "`Deployment/front` can't create its Pods: violates PodSecurity" in said(workloads=[failed])
     decoy = pod("decoy", ready=False)
     assert said(pods=[decoy]) != ""
     assert said(pods=[decoy], given={"Pod/decoy"}) == ""
