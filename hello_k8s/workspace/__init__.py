@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hello_k8s import catalog, paths
 from hello_k8s.catalog import Check, Lab
 from hello_k8s.errors import HelloError, UsageError
-from hello_k8s.language import pick, t
+from hello_k8s.language import current, pick, t
 from hello_k8s.progress import SILENT, Progress
 from hello_k8s.workspace.identity import Memory, learner
 
@@ -130,7 +130,8 @@ def _one_of(broken: bool, empty: bool) -> None:
 
 
 def _beginning(lab: Lab, *, broken: bool, empty: bool) -> dict[PurePosixPath, Path | bytes]:
-    files: dict[PurePosixPath, Path | bytes] = dict(lab.files())
+    files: dict[PurePosixPath, Path | bytes] = {PurePosixPath("README.md"): lab.folder / f"README.{current()}.md"}
+    files |= lab.files()
     if empty:
         files |= {PurePosixPath(name): b"" for name in lab.deliverables}
     if broken:

@@ -34,7 +34,8 @@ def folder(small: Lab) -> Path:
 
 def test_start_lays_every_file(small: Lab) -> None:
     laid = workspace.start(small)
-    assert laid.written == ("Dockerfile", "given.txt", "sub/notes.txt")
+    assert laid.written == ("Dockerfile", "README.md", "given.txt", "sub/notes.txt")
+    assert (laid.folder / "README.md").read_text() == (small.folder / "README.en.md").read_text()
     assert (laid.folder / "sub" / "notes.txt").read_text() == "begin\n"
     assert not laid.left
 
