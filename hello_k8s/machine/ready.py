@@ -19,6 +19,8 @@ _LEASES = "kube-node-lease"
 #: A kubelet holds its runtime's last word for 30 s (maxWaitForContainerRuntime in pkg/kubelet).
 _FORGETS_SECONDS = 25
 _SPEAKS_UP_SECONDS = 2
+#: Kubelets renew their leases every 10 s, a quarter of nodeLeaseDurationSeconds.
+_LEASE_ROUND_SECONDS = 12
 
 
 def wait(
@@ -168,7 +170,9 @@ def after_pause(api: KubeApi, since: float, paused: float | None) -> None:
     wait_for_api(api)
     if paused is not None and since - paused < _FORGETS_SECONDS:
         return
-    _until(api, "Lease", _LEASES, {}, lambda found: all(_renewed(x, since) for x in found.values()), _NODES_SECONDS)
+    # A lease as young as this is one of a kubelet that was frozen for a moment only, or not at all.
+    fresh = since - _LEASE_ROUND_SECONDS
+    _until(api, "Lease", _LEASES, {}, lambda found: all(_renewed(x, fresh) for x in found.values()), _NODES_SECONDS)
     # Whoever hasn't spoken up after these seconds had nothing to correct.
     quiet = since + _SPEAKS_UP_SECONDS - time.time()
     heard = quiet > 0 and _happens(
