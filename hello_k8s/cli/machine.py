@@ -133,8 +133,11 @@ def uninstall(
     """Help: cli.help.uninstall."""
     print(t("cli.looking"), flush=True)
     from hello_k8s.machine import uninstall as removal
+    from hello_k8s.machine.engine import user_engine
 
     things = removal.inventory()
+    if not user_engine().answers():
+        print(t("cli.uninstall_silent"))
     if not things:
         print(t("cli.uninstall_nothing"))
         return 0

@@ -115,20 +115,40 @@ def _install(progress: Progress, ask: Ask | None) -> None:
 
 
 def _record(packages: list[str]) -> None:
-    already = installed_packages()
-    RECORD.parent.mkdir(parents=True, exist_ok=True)
-    names = ", ".join(f'"{name}"' for name in sorted({*already, *packages}))
+    _write_record(RECORD, sorted({*installed_packages(), *packages}))
+
+
+def _write_record(file: Path, packages: list[str]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    names = ", ".join(f'"{name}"' for name in packages)
     when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    part = RECORD.with_suffix(".part")
+    part = file.with_suffix(".part")
     part.write_text(f'when = "{when}"\nsuite = "{SUITE}"\npackages = [{names}]\n')
-    part.replace(RECORD)
+    part.replace(file)
+
+
+def _packages_in(file: Path) -> list[str]:
+    return list(tomllib.loads(file.read_text()).get("packages", [])) if file.exists() else []
 
 
 def installed_packages() -> list[str]:
     """The Debian packages that came with an engine of ours; empty where we installed none."""
-    if not RECORD.exists():
-        return []
-    return list(tomllib.loads(RECORD.read_text()).get("packages", []))
+    return _packages_in(RECORD)
+
+
+def others_record() -> Path:
+    """Where packages that aren't the engine's are written down: Chromium, which `test` opens the book with."""
+    return RECORD.with_name("others.toml")
+
+
+def record_others(packages: list[str]) -> None:
+    """Write down, before they are installed, Debian packages that `uninstall` removes. Root only."""
+    _write_record(others_record(), sorted({*other_packages(), *packages}))
+
+
+def other_packages() -> list[str]:
+    """Debian packages that we installed besides the engine."""
+    return _packages_in(others_record())
 
 
 def installed_by_us() -> bool:

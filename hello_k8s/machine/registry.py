@@ -11,7 +11,9 @@ import os
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 
+from hello_k8s import paths
 from hello_k8s.errors import CommandFailed
 from hello_k8s.machine.engine import Engine
 from hello_k8s.progress import Progress
@@ -96,4 +98,19 @@ def pull(ref: str, engine: Engine, progress: Progress) -> str | None:
             raise engine.silent(failed) from failed
         progress.line(failed.output.strip())
         return None
+    _remember(wanted)
     return wanted
+
+
+def _record() -> Path:
+    return paths.cache() / "pulled"
+
+
+def _remember(ref: str) -> None:
+    with _record().open("a", encoding="utf-8") as file:
+        file.write(f"{ref}\n")
+
+
+def pulled_by_us() -> list[str]:
+    """References of the images that `pull` fetched: nobody had them before, so `uninstall` removes them."""
+    return sorted(set(_record().read_text("utf-8").split())) if _record().exists() else []

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from hello_k8s import catalog, paths
-from hello_k8s.errors import HelloError
+from hello_k8s.errors import HelloError, MachineError
 from hello_k8s.language import t
-from hello_k8s.machine import daemon, install
+from hello_k8s.machine import daemon, install, registry
 from hello_k8s.machine.cluster import NETWORK
 from hello_k8s.machine.engine import Engine, user_engine
 from hello_k8s.machine.nested import LABEL
@@ -35,11 +36,16 @@ def inventory() -> list[Thing]:
     things: list[Thing] = []
     if engine.answers():
         things += [*_containers(engine), *_networks(engine), *_volumes(engine), *_images(engine)]
-    things += _folders()
+    things += _packages()
+    # The environment that this very process runs in goes last.
+    return [*things, *_folders()]
+
+
+def _packages() -> Iterator[Thing]:
+    if others := install.other_packages():
+        yield Thing(t("doctor.thing.packages"), ", ".join(others), lambda progress: _remove_others(others, progress))
     if packages := install.installed_packages():
-        where = ", ".join(packages)
-        things.append(Thing(t("doctor.thing.engine"), where, lambda progress: _remove_engine(packages, progress)))
-    return things
+        yield Thing(t("doctor.thing.engine"), ", ".join(packages), lambda progress: _remove_engine(packages, progress))
 
 
 def remove(things: list[Thing], progress: Progress) -> None:
@@ -80,12 +86,13 @@ def _volumes(engine: Engine) -> Iterator[Thing]:
 
 
 def _images(engine: Engine) -> Iterator[Thing]:
-    """Ours by their own names, and what a recipe of ours made. A pulled official image stays: it may be the user's."""
+    """Ours by their own names, what our recipes made, and what we pulled; an official image that was here stays."""
     table = "{{.Repository}}:{{.Tag}}"
     own = _lines(engine, "image", "ls", "--format", table, "--filter", "reference=hello-k8s/*")
     made = _lines(engine, "image", "ls", "--format", table, "--filter", f"label={RECIPE_LABEL}")
     aliases = {alias for image in catalog.images().values() for alias in image.aliases}
-    for ref in sorted({*own, *(ref for ref in made if ref in aliases or ref.startswith("hello-k8s/"))}):
+    pulled = [ref for ref in registry.pulled_by_us() if engine.image(ref) is not None]
+    for ref in sorted({*own, *pulled, *(ref for ref in made if ref in aliases or ref.startswith("hello-k8s/"))}):
         if "<none>" not in ref:
             yield Thing(t("doctor.thing.image"), ref, _run(engine, "image", "rm", "--force", ref))
 
@@ -98,14 +105,34 @@ def _run(engine: Engine, *args: str) -> Callable[[Progress], None]:
 
 
 def _folders() -> Iterator[Thing]:
-    state, cache, venv = paths.state(), paths.cache(), paths.ROOT / ".venv"
-    for what, folder in (("cache", cache), ("state", state), ("venv", venv)):
-        if folder.is_dir() and any(folder.iterdir()):
-            yield Thing(t(f"doctor.thing.{what}"), str(folder), lambda progress, folder=folder: _remove_folder(folder))  # type: ignore[misc]
+    venv = Path(os.environ.get("HELLO_K8S_VENV") or paths.ROOT / ".venv")
+    for what, folder, names in (
+        ("cache", paths.cache(), paths.IN_CACHE),
+        ("state", paths.state(), paths.IN_STATE),
+        ("venv", venv, ("*",) if (venv / "pyvenv.cfg").is_file() else ()),
+    ):
+        if ours := [path for name in names for path in sorted(folder.glob(name))]:
+            yield Thing(t(f"doctor.thing.{what}"), str(folder), _removing(folder, ours))
 
 
-def _remove_folder(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
+def _removing(folder: Path, ours: list[Path]) -> Callable[[Progress], None]:
+    """Remove what is ours in `folder`, and the folder if nothing else is in it: HELLO_K8S_CACHE may name any."""
+
+    def action(progress: Progress) -> None:
+        for path in ours:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        left = [path for path in ours if os.path.lexists(path)]
+        if left:
+            raise MachineError(
+                t("doctor.not_removed", what=", ".join(map(str, left))), next=t("doctor.not_removed_next")
+            )
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+    return action
 
 
 def _remove_engine(packages: list[str], progress: Progress) -> None:
@@ -114,5 +141,16 @@ def _remove_engine(packages: list[str], progress: Progress) -> None:
     run(["apt-get", "purge", "--yes", *packages], env=env, timeout=600, on_line=progress.line)
     for file in (daemon.LOG, daemon.PID, install.RECORD):
         file.unlink(missing_ok=True)
+    _forget_folder()
+
+
+def _remove_others(packages: list[str], progress: Progress) -> None:
+    env = {"DEBIAN_FRONTEND": "noninteractive"}
+    run(["apt-get", "purge", "--yes", *packages], env=env, timeout=600, on_line=progress.line)
+    install.others_record().unlink(missing_ok=True)
+    _forget_folder()
+
+
+def _forget_folder() -> None:
     if install.RECORD.parent.is_dir() and not any(install.RECORD.parent.iterdir()):
         install.RECORD.parent.rmdir()
