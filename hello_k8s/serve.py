@@ -115,7 +115,7 @@ def jupyter_server(environment: Mapping[str, str], port: int | None = None) -> I
     command = [
         sys.executable, "-m", "jupyterlab", "--no-browser", f"--ServerApp.ip={HOST}", f"--ServerApp.port={chosen}",
         "--ServerApp.port_retries=0", f"--ServerApp.root_dir={_root(home)}", "--allow-root",
-        "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]  # fmt: skip
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -155,11 +155,9 @@ def _root(home: Path) -> Path:
 
 
 def _jupyter_environment(home: Path) -> dict[str, str]:
-    settings = home / "settings" / "@jupyterlab" / "translation-extension"
-    settings.mkdir(parents=True, exist_ok=True)
-    locale = settings / "plugin.jupyterlab-settings"
-    if language.current() == "ko" and not locale.exists():
-        locale.write_text(json.dumps({"locale": "ko_KR"}))
+    _settle(home, "apputils-extension/notification", {"fetchNews": "false", "checkForUpdates": False})
+    if language.current() == "ko":
+        _settle(home, "translation-extension/plugin", {"locale": "ko_KR"})
     return {
         "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
@@ -169,6 +167,14 @@ def _jupyter_environment(home: Path) -> dict[str, str]:
         "IPYTHONDIR": str(home / "ipython"),
         "HELLO_K8S_LANG": language.current(),
     }
+
+
+def _settle(home: Path, name: str, values: Mapping[str, object]) -> None:
+    """Give one of JupyterLab's plugins its first settings; what the learner set since stays."""
+    file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values))
 
 
 def _wait_until_it_answers(
