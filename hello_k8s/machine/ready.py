@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hello_k8s.errors import ClusterError
@@ -16,6 +16,9 @@ _API_SECONDS = 90
 _NODES_SECONDS = 120
 _PODS_SECONDS = 180
 _LEASES = "kube-node-lease"
+_SYSTEM = "kube-system"
+_DNS = {"k8s-app": "kube-dns"}
+_PROXY = {"k8s-app": "kube-proxy"}
 #: A kubelet holds its runtime's last word for 30 s (maxWaitForContainerRuntime in pkg/kubelet).
 _FORGETS_SECONDS = 25
 _SPEAKS_UP_SECONDS = 2
@@ -34,6 +37,8 @@ def wait(
     wait_for_api(api)
     if quick and all(is_ready(node) for node in api.list("Node")) and _dns_ready(api, None):
         return
+    if since is not None:
+        _drop_old_leaders(api, since)
     progress.line(t("cluster.waiting_nodes"))
     _until(
         api, "Node", None, {},
@@ -41,12 +46,32 @@ def wait(
     )  # fmt: skip
     if since is not None:
         _until(api, "Lease", _LEASES, {}, lambda found: all(_renewed(x, since) for x in found.values()), _NODES_SECONDS)
+        _until(
+            api, "Pod", _SYSTEM, _PROXY, lambda found: all(_started(x, since) for x in found.values()), _PODS_SECONDS
+        )
+        _renew_dns(api)
     progress.line(t("cluster.waiting_dns"))
-    _until(
-        api, "Pod", "kube-system", {"k8s-app": "kube-dns"},
-        lambda found: bool(found) and all(is_ready(pod) and _started(pod, since) for pod in found.values()),
-        _PODS_SECONDS,
-    )  # fmt: skip
+    _until(api, "Pod", _SYSTEM, _DNS, lambda found: _all_serve(found.values(), since), _PODS_SECONDS)
+
+
+def _drop_old_leaders(api: KubeApi, since: float) -> None:
+    """Forget leaders that ended with the stop; their successors would wait for these leases to run out."""
+    for name in ("kube-controller-manager", "kube-scheduler"):
+        lease = api.read("Lease", name, _SYSTEM)
+        if lease is not None and not _renewed(lease, since):
+            api.delete("Lease", name, _SYSTEM)
+
+
+def _renew_dns(api: KubeApi) -> None:
+    """Replace CoreDNS Pods that came up before the Services' rules: they would wait out a back-off of half a minute."""
+    for pod in api.list("Pod", _SYSTEM, _DNS):
+        if not is_ready(pod):
+            api.delete("Pod", pod["metadata"]["name"], _SYSTEM)
+
+
+def _all_serve(pods: Iterable[Mapping[str, Any]], since: float | None) -> bool:
+    staying = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    return bool(staying) and all(is_ready(pod) and _started(pod, since) for pod in staying)
 
 
 def wait_for_api(api: KubeApi, seconds: float = _API_SECONDS) -> None:
@@ -127,8 +152,7 @@ def is_ready(obj: Mapping[str, Any]) -> bool:
 
 
 def _dns_ready(api: KubeApi, since: float | None) -> bool:
-    pods = api.list("Pod", "kube-system", {"k8s-app": "kube-dns"})
-    return bool(pods) and all(is_ready(pod) and _started(pod, since) for pod in pods)
+    return _all_serve(api.list("Pod", _SYSTEM, _DNS), since)
 
 
 def _started(pod: Mapping[str, Any], since: float | None) -> bool:
