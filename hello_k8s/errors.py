@@ -48,6 +48,15 @@ class MachineError(HelloError):
     """The machine can't do what is needed: no engine, no space, no memory, no free port, no registry."""
 
 
+class ProgramMissing(MachineError):
+    """A program that should be run isn't installed."""
+
+    def __init__(self, program: str) -> None:
+        super().__init__(
+            t("core.command_missing", program=program), next=t("core.command_missing_next", program=program)
+        )
+
+
 class CommandFailed(MachineError):
     """A program ended with another exit code than 0, or ran out of time (`exit_code_of_command` is None).
 

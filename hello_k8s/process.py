@@ -12,11 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from hello_k8s.errors import CommandFailed, MachineError
-from hello_k8s.language import t
+from hello_k8s.errors import CommandFailed, ProgramMissing
 
 #: Output kept in memory of one command, in bytes; beyond it the middle is dropped (a build may print 1 GB).
 KEPT = 1 << 20
+
+
+_running: set[subprocess.Popen[bytes]] = set()
+
+
+def end_all() -> None:
+    """Kill every program that `run` still waits for, on whatever thread: nobody wants its answer any more."""
+    for process in list(_running):
+        _kill_group(process)
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,7 @@ def run(
     process's environment. `timeout` is in seconds; past it the program and all its
     children are killed. `on_line` gets each line of both streams as it comes. With `check`, an exit code other
     than 0 raises `error` (a CommandFailed); running out of time raises it always, with exit code None.
-    Raises MachineError where the program isn't installed.
+    Raises ProgramMissing where the program isn't installed.
     """
     stdin = input.open("rb") if isinstance(input, Path) else subprocess.PIPE if input else subprocess.DEVNULL
     try:
@@ -84,10 +92,11 @@ def run(
             start_new_session=True,
         )
     except FileNotFoundError as missing:
-        raise MachineError(t("core.command_missing", program=argv[0])) from missing
+        raise ProgramMissing(argv[0]) from missing
     finally:
         if not isinstance(stdin, int):
             stdin.close()
+    _running.add(process)
     out, err = _Kept(), _Kept()
     threads = [
         threading.Thread(target=_drain, args=(process.stdout, out, on_line), daemon=True),
@@ -104,6 +113,7 @@ def run(
     finally:
         if process.returncode is None:
             _kill_group(process)
+        _running.discard(process)
     for thread in threads:
         thread.join(5)
     if code is None or (check and code != 0):

@@ -37,6 +37,8 @@ def run(argv: Sequence[str]) -> int:
         except Exception as error:
             _bug(error)
             code = 1
+        if code != 0:
+            _end_programs()
         if code == INTERRUPTED:
             print("\n" + t("cli.interrupted"), file=sys.stderr)
         sys.stdout.flush()
@@ -74,6 +76,13 @@ def _run(words: list[str]) -> int:
     from hello_k8s.cli import app
 
     return app.run(words)
+
+
+def _end_programs() -> None:
+    """Work that goes on beside what failed (the book's build) would otherwise be waited for at exit."""
+    process = sys.modules.get("hello_k8s.process")
+    if process is not None:
+        process.end_all()
 
 
 def _say(error: HelloError) -> None:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hello_k8s.errors import CommandFailed, EngineError
+from hello_k8s import paths
+from hello_k8s.errors import CommandFailed, EngineError, ProgramMissing
 from hello_k8s.language import t
 from hello_k8s.process import Completed, run
 
@@ -47,8 +48,13 @@ class Engine:
         Raises CommandFailed when docker says no (with `check`), EngineError when no daemon answered or the
         command ran out of `timeout` (seconds) while the daemon doesn't answer either: ours, not a learner's.
         """
+        if args[:1] == ("buildx",) and self.name == "own":
+            # buildx keeps notes of each build; ~/.docker is the user's
+            env = {"BUILDX_CONFIG": str(paths.state() / "buildx"), **(env or {})}
         try:
             done = run([*self.prefix, *args], input=input, timeout=timeout, check=check, env=env, on_line=on_line)
+        except ProgramMissing as missing:
+            raise self.silent(CommandFailed([*self.prefix, *args], missing.what, 127)) from missing
         except CommandFailed as failed:
             if any(words in failed.output for words in _NO_DAEMON) or not self.answers():
                 raise self.silent(failed) from failed

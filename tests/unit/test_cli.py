@@ -263,3 +263,14 @@ def test_the_shell_has_the_clusters_environment(home: Path) -> None:
     assert Path(kubeconfig).is_relative_to(home / "state") and path.startswith(str(home / "state"))
     missing = process("shell", "no-such-program", home=home)
     assert missing.returncode == 2 and "no-such-program" in missing.stderr
+
+
+def test_without_docker_every_command_says_what_to_do(home: Path) -> None:
+    for argv in (["pause"], ["stop"], ["delete", "--yes"], ["images", "list"], ["images", "bundle", "x.tar"]):
+        done = process(*argv, home=home, HELLO_K8S_DOCKER=str(home / "no-docker"))
+        assert done.returncode == 1, argv
+        assert "doesn't answer" in done.stderr and "no-docker" in done.stderr and "→" in done.stderr, done.stderr
+        assert "Traceback" not in done.stderr
+    for argv in (["status"], ["doctor"], ["uninstall", "--dry-run"]):
+        done = process(*argv, home=home, HELLO_K8S_DOCKER=str(home / "no-docker"))
+        assert done.returncode == (1 if argv == ["doctor"] else 0) and not done.stderr, done.stderr

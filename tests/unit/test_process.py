@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,15 @@ def test_lines_come_as_they_are_printed_and_input_reaches_the_program() -> None:
 
 def test_a_program_that_does_not_read_its_input_is_fine() -> None:
     assert process.run([sys.executable, "-c", "print(1)"], input=b"x" * 10_000_000).stdout == "1\n"
+
+
+def test_when_somebody_ends_it_all_no_thread_is_left_waiting() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(process.run, ["sleep", "60"])
+        while not process._running:
+            assert not running.done()
+        began = time.monotonic()
+        process.end_all()
+        with pytest.raises(CommandFailed):
+            running.result()
+        assert time.monotonic() - began < 5 and not process._running
