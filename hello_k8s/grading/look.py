@@ -10,7 +10,7 @@ from typing import Any
 
 from hello_k8s.catalog import Lab
 from hello_k8s.grading.manifests import read_manifests, title
-from hello_k8s.grading.replay import plain
+from hello_k8s.grading.replay import is_rolled_out, plain
 from hello_k8s.grading.verdict import Texts, Unmet
 from hello_k8s.language import both
 from hello_k8s.machine.kubeapi import ApiError, KubeApi
@@ -73,6 +73,8 @@ def _drift_of(obj: dict[str, Any], name: str, namespace: str, api: KubeApi) -> I
         yield both("grading.not_applied", file=name, object=title(obj), namespace=namespace)
         return
     different = list(differences(obj["kind"], wanted, live))
+    if live["kind"] == "Deployment" and not is_rolled_out(live):
+        yield both("grading.rolling", object=title(obj), namespace=namespace)
     if different:
         yield both(
             "grading.drift", file=name, object=title(obj), namespace=namespace, fields="; ".join(different[:_MANY])

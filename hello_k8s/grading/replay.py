@@ -247,7 +247,7 @@ def settle(
         waited_for = wanted - {owner_of(pod) for pod in pods if not patient and is_stuck(pod)}
         for workload in (obj for kind in kinds for obj in api.list(kind, namespace)):
             if title(workload) in waited_for:
-                assert _available(workload) or (not patient and _failed(workload)), title(workload)
+                assert is_rolled_out(workload) or (not patient and _failed(workload)), title(workload)
         for pod in pods:
             if title(pod) in waited_for:
                 assert _runs(pod), title(pod)
@@ -264,12 +264,17 @@ def owner_of(pod: Mapping[str, Any]) -> str:
     return f"Pod/{pod['metadata']['name']}"
 
 
-def _available(workload: dict[str, Any]) -> bool:
+def is_rolled_out(workload: Mapping[str, Any]) -> bool:
+    """Whether every Pod is of the newest version and available, none of an older one left: as `kubectl rollout status`
+    sees it. While old Pods answer, what is seen isn't what the manifest says.
+    """
     status = workload.get("status", {})
-    replicas = workload["spec"].get("replicas", 1)
-    current = status.get("observedGeneration", 0) >= workload["metadata"].get("generation", 0)
-    ready = status.get("availableReplicas", 0) >= replicas and status.get("updatedReplicas", 0) >= replicas
-    return current and ready
+    updated = status.get("updatedReplicas", 0)
+    return (
+        status.get("observedGeneration", 0) >= workload["metadata"].get("generation", 0)
+        and updated >= workload["spec"].get("replicas", 1)
+        and status.get("replicas", 0) <= updated <= status.get("availableReplicas", 0)
+    )
 
 
 def _failed(workload: dict[str, Any]) -> bool:

@@ -7,6 +7,7 @@ import pytest
 from hello_k8s.grading.buildlog import build_failure
 from hello_k8s.grading.diagnosis import Seen, diagnose
 from hello_k8s.grading.look import differences, drift
+from hello_k8s.grading.replay import is_rolled_out
 from hello_k8s.machine.kubeapi import ApiError
 
 
@@ -225,3 +226,32 @@ def test_drift(tmp_path):
     assert of(FakeApi(live), {}) == "`back.yaml` is missing."  # made by a command alone: nothing to hand in
     (tmp_path / "back.yaml").write_text("a: b: c")
     assert "line 1, column 5" in of(FakeApi(live))
+
+
+@pytest.mark.parametrize(
+    ("status", "done"),
+    [
+        ({"replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}, True),
+        (
+            {"replicas": 2, "updatedReplicas": 1, "availableReplicas": 1},
+            False,
+        ),  # the new Pod isn't ready
+        ({"replicas": 2, "updatedReplicas": 1, "availableReplicas": 2}, False),  # both answer
+        ({"replicas": 1, "availableReplicas": 1}, False),
+        ({"replicas": 1, "updatedReplicas": 1, "availableReplicas": 1, "observedGeneration": 1}, False),
+        ({}, False),
+    ],
+)
+def test_old_pods_that_still_answer_are_no_roll_out(tmp_path, status, done):
+    from pathlib import PurePosixPath
+
+    (tmp_path / "back.yaml").write_text("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: front}\n")
+    live = {
+        "kind": "Deployment",
+        "metadata": {"name": "front", "generation": 2},
+        "spec": {"replicas": 1},
+        "status": {"observedGeneration": 2, **status},
+    }
+    assert is_rolled_out(live) is done
+    said = drift(FakeLab, {PurePosixPath("back.yaml"): tmp_path / "back.yaml"}, FakeApi(live))
+    assert any("isn't rolled out yet" in text["en"] for text in said) is not done
