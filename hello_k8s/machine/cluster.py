@@ -60,6 +60,16 @@ class Cluster:
         nodes = self._nodes()
         return status_of(nodes, self._expected(nodes))
 
+    def attach(self) -> Status:
+        """Its status; where it runs, the kubeconfig here is that of these very nodes (a new state folder, or another
+        checkout made the cluster anew). Raises what `up` does.
+        """
+        nodes = self._nodes()
+        status = status_of(nodes, self._expected(nodes))
+        if status == "running":
+            self._ensure_kubeconfig(nodes)
+        return status
+
     def _expected(self, nodes: list[Node]) -> int | None:
         """How many nodes it was completed with: remembered for these very containers, else asked of the cluster."""
         memory = self._folder / f"{self.name}.json"
@@ -151,17 +161,25 @@ class Cluster:
         )  # fmt: skip
 
     def _ensure_kubeconfig(self, nodes: list[Node]) -> None:
-        """Another checkout may have made this cluster: then its kubeconfig comes from the cluster itself."""
+        """Another checkout may have made this cluster: then kubeconfig and kubectl come from the cluster itself."""
         memory = self._folder / f"{self.name}.kubeconfig-of"
         control_plane = nodes[0].id
-        if self.kubeconfig.exists() and memory.exists() and memory.read_text() == control_plane:
+        known = memory.read_text() if memory.exists() else ""
+        if known == control_plane and self.kubeconfig.exists() and (tools.folder() / "kubectl").exists():
             return
         kind = tools.ensure_kind()
+        image = self.engine.container(nodes[0].name)
+        tools.ensure_kubectl(self.engine, image["Image"] if image else "")
         shown = run([str(kind), "get", "kubeconfig", f"--name={self.name}"], env=self._kind_env(), timeout=60).stdout
         _write(self.kubeconfig, shown, mode=0o600)
         _write(memory, control_plane)
 
     def _remove_half(self, nodes: list[Node], progress: Progress) -> None:
+        self._refuse_foreign(nodes)
+        progress.note(t("cluster.half", name=self.name))
+        self._delete(nodes)
+
+    def _refuse_foreign(self, nodes: list[Node]) -> None:
         foreign = [node.name for node in nodes if NETWORK not in node.networks]
         if foreign:
             raise ClusterError(
@@ -169,8 +187,6 @@ class Cluster:
                 why=t("cluster.not_ours_why"),
                 next=t("cluster.not_ours_next", name=self.name),
             )
-        progress.note(t("cluster.half", name=self.name))
-        self._delete(nodes)
 
     def _start(self, progress: Progress) -> None:
         nodes = self._nodes()
@@ -226,6 +242,7 @@ class Cluster:
         """Stop the nodes' containers; workloads come back with `up`. Nothing where none runs."""
         with self._lock():
             nodes = self._nodes()
+            self._refuse_foreign(nodes)
             self._docker("unpause", [node for node in nodes if node.state == "paused"])
             self._docker("stop", [node for node in nodes if node.state != "exited"], "--time=10")
 
@@ -233,11 +250,7 @@ class Cluster:
         """Remove the cluster and everything in it; one that isn't there is fine. Refuses a foreign one."""
         with self._lock():
             nodes = self._nodes()
-            foreign = [node.name for node in nodes if NETWORK not in node.networks]
-            if foreign:
-                raise ClusterError(
-                    t("cluster.not_ours", name=self.name, nodes=", ".join(foreign)), why=t("cluster.not_ours_why")
-                )
+            self._refuse_foreign(nodes)
             self._delete(nodes)
 
     def _delete(self, nodes: list[Node]) -> None:
@@ -282,6 +295,8 @@ class Cluster:
             "PATH": path if path.split(os.pathsep)[0] == first else f"{first}{os.pathsep}{path}",
             "HELLO_K8S_CLUSTER": self.name,
             "HELLO_K8S_STATE": str(paths.state()),
+            # kubectl remembers there what a server knows; ~/.kube is the user's
+            "KUBECACHEDIR": str(paths.state() / "kube-cache"),
         }
 
     def prepare_namespace(self, name: str, *, labels: Mapping[str, str] | None = None) -> None:

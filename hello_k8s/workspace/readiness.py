@@ -28,7 +28,7 @@ def wake(lab: Lab, progress: Progress) -> None:
     from hello_k8s.machine.cluster import Cluster
 
     cluster = Cluster()
-    status = cluster.status()
+    status = cluster.attach()
     if status == "paused":
         with progress.step(t("lab.step_resume"), 2):
             cluster.resume()
@@ -80,7 +80,7 @@ def _running_cluster(engine: Engine, progress: Progress) -> Cluster:
     from hello_k8s.machine.cluster import Cluster
 
     cluster = Cluster()
-    if cluster.status() != "running":
+    if cluster.attach() != "running":
         own = install.installed_by_us()
         cluster.up(progress, images.ensure(["node", "probe"], engine, progress, upstream_names=own)["node"])
     return cluster
@@ -108,7 +108,7 @@ def refresh(lab: Lab, progress: Progress) -> Path | None:
     cluster = Cluster()
     if cluster.status() == "paused":
         cluster.resume()
-    if cluster.status() != "running":
+    if cluster.attach() != "running":
         return None
     environment = cluster.environment()
     kinds = "deployments,services,configmaps,pods"

@@ -53,7 +53,8 @@ def fake_docker(tmp_path: Path) -> Engine:
     program = tmp_path / "docker"
     program.write_text(
         f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\ncase "$1" in\n'
-        f"ps) cat {tmp_path}/ps;;\ncp) cat {tmp_path}/marker 2>/dev/null || exit 1;;\nesac\n"
+        f"ps) cat {tmp_path}/ps;;\ncp) cat {tmp_path}/marker 2>/dev/null || exit 1;;\n"
+        'container) echo \'[{"Image": "sha256:00"}]\';;\nesac\n'
     )
     program.chmod(0o755)
     (tmp_path / "asked").touch()
@@ -148,3 +149,42 @@ def test_environment_puts_our_programs_first(home: Path, monkeypatch: pytest.Mon
     assert environment["KUBECONFIG"] == str(home / "state" / "kubeconfig-some")
     monkeypatch.setenv("PATH", environment["PATH"])
     assert cluster.environment()["PATH"] == environment["PATH"]
+
+
+def test_stop_leaves_a_cluster_of_somebody_else_alone(fake_docker: Engine, tmp_path: Path, home: Path) -> None:
+    (tmp_path / "ps").write_text(lines(some("running", network="kind")))
+    with pytest.raises(ClusterError, match="theirs") as refused:
+        Cluster("theirs", engine=fake_docker).stop()
+    assert refused.value.next
+    assert "stop" not in (tmp_path / "asked").read_text().split()
+
+
+def test_a_lost_state_folder_is_filled_again(
+    fake_docker: Engine, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """kubeconfig and kubectl come from the running cluster; where both are those of its nodes, nothing is run."""
+    kind = tmp_path / "kind"
+    kind.write_text(f"#!/bin/sh\necho kind >> {tmp_path}/kind-asked\necho 'kind: Config'\n")
+    kind.chmod(0o755)
+    monkeypatch.setattr(tools, "ensure_kind", lambda *_: kind)
+    monkeypatch.setattr(tools, "ensure_kubectl", lambda *_: (tools.folder() / "kubectl").touch())
+    (tmp_path / "ps").write_text(lines(some("running", "running", "running")))
+    (tmp_path / "marker").write_bytes(marker(3))
+    cluster = Cluster("some", engine=fake_docker)
+    assert cluster.attach() == "running" and cluster.attach() == "running"
+    assert cluster.kubeconfig.read_text() == "kind: Config\n" and cluster.kubeconfig.stat().st_mode & 0o077 == 0
+    assert (tmp_path / "kind-asked").read_text() == "kind\n"
+    for lost in (cluster.kubeconfig, tools.folder() / "kubectl"):
+        lost.unlink()
+        cluster.attach()
+        assert lost.exists()
+    (tmp_path / "ps").write_text(
+        lines([Node(f"new{n.id}", n.name, n.role, n.state, n.networks) for n in some("running")])
+    )
+    (tmp_path / "marker").write_bytes(marker(1))
+    cluster.kubeconfig.write_text("of the cluster before")
+    assert cluster.attach() == "running" and cluster.kubeconfig.read_text() == "kind: Config\n"
+
+
+def test_kubectl_remembers_in_our_folder(home: Path) -> None:
+    assert Cluster("some").environment()["KUBECACHEDIR"] == str(home / "state" / "kube-cache")
