@@ -31,6 +31,8 @@ def prepare(progress: Progress, *, nodes: int = 3, ask: Ask | None = None) -> Cl
     """
     engine = install.ensure_engine(progress, ask)
     labs = catalog.labs()
+    if engine.image(catalog.image("node").name) is None and not _begun():
+        install.require_space_for_all(engine)
     refs = images.ensure(
         ["node", "engine", "probe", *_lab_images(labs)],
         engine,
@@ -44,6 +46,11 @@ def prepare(progress: Progress, *, nodes: int = 3, ask: Ask | None = None) -> Cl
     with progress.step(t("start.step_engine"), 15):
         nested.learner_engine().up(_build_images(labs), progress)
     return cluster
+
+
+def _begun() -> bool:
+    """Whether a build left something in the cache: then part of the space is taken already, and it goes on."""
+    return any(True for name in ("build", "images") for _ in (paths.cache() / name).glob("node*"))
 
 
 def _lab_images(labs: tuple[Lab, ...]) -> list[str]:

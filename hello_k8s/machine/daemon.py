@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import signal
 import subprocess
 import time
@@ -29,6 +30,12 @@ _PID_FILES = {
 INOTIFY = {"max_user_instances": 1024, "max_user_watches": 524288}
 _INOTIFY_FOLDER = Path("/proc/sys/fs/inotify")
 _START_SECONDS = 60
+
+
+def program() -> str | None:
+    """Where dockerd is; also where a user's PATH doesn't lead (Debian's has no sbin). None where it isn't installed."""
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+    return shutil.which("dockerd", path=path)
 
 
 def start(progress: Progress) -> None:
@@ -75,7 +82,7 @@ def _spawn() -> subprocess.Popen[bytes]:
     LOG.parent.mkdir(parents=True, exist_ok=True)
     with LOG.open("ab") as log:
         return subprocess.Popen(
-            ["dockerd", "--pidfile", str(PID)],
+            [program() or "dockerd", "--pidfile", str(PID)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

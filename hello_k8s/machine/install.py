@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+from hello_k8s import paths
 from hello_k8s.errors import CommandFailed, EngineError, MachineError
 from hello_k8s.language import t
 from hello_k8s.machine import daemon
@@ -50,7 +51,7 @@ def ensure_engine(progress: Progress, ask: Ask | None = None) -> Engine:
         raise _advice(here)
     if os.geteuid() != 0:
         raise _advice_without_root(engine, here)
-    if shutil.which("dockerd") is None or shutil.which("docker") is None:
+    if daemon.program() is None or shutil.which("docker") is None:
         if here != "debian":
             raise _advice(here)
         _install(progress, ask)
@@ -80,7 +81,7 @@ def _advice(here: str) -> MachineError:
 
 def _advice_without_root(engine: Engine, here: str) -> MachineError:
     socket = Path("/var/run/docker.sock")
-    if shutil.which("dockerd") is None:
+    if daemon.program() is None:
         return _advice(here if here != "debian" else "debian_user")
     if socket.exists() and not os.access(socket, os.W_OK):
         return MachineError(t("engine.not_allowed"), why=t("engine.not_allowed_why"), next=t("engine.not_allowed_next"))
@@ -153,7 +154,7 @@ def other_packages() -> list[str]:
 
 def installed_by_us() -> bool:
     """Whether the engine that answers here is one that we installed, so that it may carry upstream names."""
-    return bool(installed_packages()) and shutil.which("dockerd") is not None and not os.environ.get("DOCKER_HOST")
+    return bool(installed_packages()) and daemon.program() is not None and not os.environ.get("DOCKER_HOST")
 
 
 def free_bytes(folder: Path) -> int:
@@ -166,7 +167,15 @@ def free_bytes(folder: Path) -> int:
 def engine_folder(engine: Engine) -> Path | None:
     """Where this engine keeps images, if that is a folder of this machine (not so with Docker Desktop)."""
     root = engine.run("info", "--format", "{{.DockerRootDir}}").stdout.strip()
-    return Path(root) if root and Path(root).is_dir() else None
+    # not Path.is_dir: it raises for a folder that only root may look at
+    return Path(root) if root and os.path.isdir(root) else None  # noqa: PTH112
+
+
+def require_space_for_all(engine: Engine) -> None:
+    """Raise MachineError where images and a cluster of three nodes would not fit beside what is there already."""
+    for folder in dict.fromkeys((engine_folder(engine), paths.cache())):
+        if folder is not None:
+            require_space(folder)
 
 
 def require_space(folder: Path, needed: int = NEEDED_BYTES) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hello_k8s import language
+from hello_k8s import language, start
 from hello_k8s.errors import MachineError
 from hello_k8s.machine import daemon, debian, install
 from hello_k8s.machine.engine import Engine
@@ -107,7 +107,7 @@ def silent_engine(tmp_path: Path, context: str = "default") -> Engine:
 @pytest.fixture
 def no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(install, "user_engine", lambda: silent_engine(tmp_path))
-    monkeypatch.setattr(install.shutil, "which", lambda name: None if name == "dockerd" else f"/usr/bin/{name}")
+    monkeypatch.setattr(install.shutil, "which", lambda name, **_: None if name == "dockerd" else f"/usr/bin/{name}")
     monkeypatch.delenv("DOCKER_HOST", raising=False)
 
 
@@ -199,3 +199,37 @@ def test_inotify_is_raised_never_lowered(tmp_path: Path) -> None:
     assert (tmp_path / "max_user_instances").read_text() == "1024"
     assert (tmp_path / "max_user_watches").read_text() == "1048576\n"
     assert len(said.notes) == 1 and "128" in said.notes[0]
+
+
+def test_a_dockerd_outside_a_users_path_is_installed_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian's PATH for users has no /usr/sbin, where its docker.io puts dockerd."""
+    asked: list[str] = []
+    monkeypatch.setattr(daemon.shutil, "which", lambda name, path: asked.append(path) or f"/usr/sbin/{name}")
+    monkeypatch.setenv("PATH", "/usr/local/bin:/usr/bin:/bin")
+    assert daemon.program() == "/usr/sbin/dockerd" and "/usr/sbin" in asked[0].split(":")
+
+
+def test_a_user_outside_the_group_is_told_how_to_join(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setattr(install, "user_engine", lambda: silent_engine(tmp_path))
+    monkeypatch.setattr(install, "system", lambda: "debian")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(daemon, "program", lambda: "/usr/sbin/dockerd")
+    monkeypatch.setattr(install.Path, "exists", lambda self: True)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(MachineError) as raised:
+        install.ensure_engine(SILENT)
+    assert "usermod -aG docker" in raised.value.next and raised.value.why
+
+
+def test_less_than_12_gb_stops_a_first_start(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Empty(Engine):
+        def image(self, ref: str) -> None:
+            return None
+
+    monkeypatch.setattr(install, "ensure_engine", lambda *_: Empty((str(silent_engine(tmp_path).prefix[0]),)))
+    monkeypatch.setattr(install, "engine_folder", lambda engine: None)
+    monkeypatch.setattr(install, "free_bytes", lambda folder: 11 * 10**9)
+    with pytest.raises(MachineError, match=r"11\.0") as raised:
+        start.prepare(SILENT)
+    assert raised.value.next
