@@ -125,7 +125,6 @@ def build(
         built[language] = wanted
     _write_root(output)
     _write_stamps(output, built)
-    progress.note(t("book.built", folder=output))
     return output
 
 

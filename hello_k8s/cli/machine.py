@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from typing import Annotated
 
 import typer
 
 from hello_k8s.cli.show import Terminal, console, table
-from hello_k8s.errors import UsageError
+from hello_k8s.errors import HelloError, UsageError
 from hello_k8s.language import t
 
 
@@ -22,7 +23,10 @@ def start(
     """Help: cli.help.start."""
     print(t("cli.starting"), flush=True)
     from hello_k8s import start as starting
+    from hello_k8s.cli import log
 
+    log.open_for("start")
+    print(t("cli.log_is", log=log.shown()), flush=True)
     progress = Terminal("start")
     ask = (lambda _: True) if yes else progress.ask if sys.stdin.isatty() else None
     starting.start(progress, serve=not no_serve, nodes=nodes, port=port, ask=ask)
@@ -115,14 +119,22 @@ def shell(
     """Help: cli.help.shell."""
     from hello_k8s.machine.cluster import Cluster
 
-    environment = {**os.environ, **Cluster().environment()}
+    cluster = Cluster()
+    try:
+        status: str = cluster.attach()
+        if status == "paused":  # kubectl would wait for ever
+            cluster.resume()
+    except HelloError:
+        status = "absent"  # docker, or the way to `start`, may be what the shell is for
+    environment = {**os.environ, **cluster.environment()}
     if command:
         try:
             os.execvpe(command[0], command, environment)
-        except FileNotFoundError as missing:
-            raise UsageError(t("core.command_missing", program=command[0])) from missing
-    print(t("cli.shell_opened"), flush=True)
-    program = os.environ.get("SHELL") or "/bin/sh"
+        except OSError as missing:
+            what = t("core.command_missing", program=command[0])
+            raise UsageError(what, next=t("core.command_missing_next", program=command[0])) from missing
+    print(t("cli.shell_opened") if status in ("running", "paused") else t("cli.shell_no_cluster"), flush=True)
+    program = shutil.which(os.environ.get("SHELL") or "") or "/bin/sh"
     os.execvpe(program, [program], environment)
 
 

@@ -64,6 +64,7 @@ def test_each_help_page_is_in_one_language(tongue: str, path: str, capsys: pytes
             assert english not in page
     if "/" in path or path in ("start", "test", "pause", "stop", "delete", "status", "doctor", "shell", "uninstall"):
         assert ("종료 코드" if tongue == "ko" else "Exit codes") in page
+    assert path == "" or f"./hello-k8s {path.replace('/', ' ')}" in page.split("\n", 3)[3], "an example"
 
 
 @pytest.mark.parametrize(
@@ -257,11 +258,12 @@ def test_a_reader_that_goes_away_is_no_error(home: Path) -> None:
 
 
 def test_the_shell_has_the_clusters_environment(home: Path) -> None:
-    done = process("shell", "sh", "-c", "echo $KUBECONFIG; echo $PATH", home=home)
+    alone = {"HELLO_K8S_DOCKER": str(home / "no-docker")}
+    done = process("shell", "sh", "-c", "echo $KUBECONFIG; echo $PATH", home=home, **alone)
     assert done.returncode == 0, done.stderr
     kubeconfig, path = done.stdout.splitlines()
     assert Path(kubeconfig).is_relative_to(home / "state") and path.startswith(str(home / "state"))
-    missing = process("shell", "no-such-program", home=home)
+    missing = process("shell", "no-such-program", home=home, **alone)
     assert missing.returncode == 2 and "no-such-program" in missing.stderr
 
 
@@ -274,3 +276,28 @@ def test_without_docker_every_command_says_what_to_do(home: Path) -> None:
     for argv in (["status"], ["doctor"], ["uninstall", "--dry-run"]):
         done = process(*argv, home=home, HELLO_K8S_DOCKER=str(home / "no-docker"))
         assert done.returncode == (1 if argv == ["doctor"] else 0) and not done.stderr, done.stderr
+
+
+def test_a_shell_without_a_cluster_says_so(home: Path) -> None:
+    done = process("shell", home=home, HELLO_K8S_DOCKER=str(home / "no-docker"), SHELL=str(home / "no-shell"))
+    assert done.returncode == 0 and "./hello-k8s start" in done.stdout, done.stderr
+
+
+def test_the_book_says_once_where_it_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("hello_k8s.book._build", lambda language, source, output, *_: page(output / language))
+    assert cli.run(["book", "build"]) == 0
+    assert capsys.readouterr().out.count("The book is in") == 1
+
+
+def page(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "index.html").touch()
+
+
+def test_start_names_its_log_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
+    monkeypatch.setattr("hello_k8s.start.start", lambda *_, **__: None)
+    assert cli.run(["start", "--no-serve"]) == 0
+    (file,) = (home / "state" / "logs").glob("start-*.log")
+    assert file.name in capsys.readouterr().out
