@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -14,6 +15,11 @@ from hello_k8s.machine.engine import Engine
 LIMITS = (
     "--memory=256m", "--memory-swap=256m", "--cpus=1", "--pids-limit=100", "--security-opt=no-new-privileges",
 )  # fmt: skip
+
+#: What an engine in need says when it can't start a container, whatever the image: never the submission's doing.
+_OURS = re.compile(
+    r"no space left on device|cannot allocate memory|resource temporarily unavailable|container networking"
+)
 
 
 class Container:
@@ -34,6 +40,8 @@ class Container:
             if failed.exit_code_of_command is None:
                 raise
             line = last_line(failed.output)
+            if _OURS.search(line):
+                raise EngineError(failed.command, failed.output, failed.exit_code_of_command) from None
             raise Unmet(both("grading.not_started", error=line), evidence=[line]) from None
         return cls(engine, name)
 

@@ -1,6 +1,7 @@
 """What counts against a submission and what never does; results as JSON."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -9,6 +10,7 @@ from jsonschema import Draft202012Validator
 
 from hello_k8s import language
 from hello_k8s.errors import ClusterError, CommandFailed, EngineError
+from hello_k8s.grading.containers import Container
 from hello_k8s.grading.verdict import (
     SCHEMA_FILE,
     CheckResult,
@@ -126,3 +128,20 @@ def test_the_schema_is_one_and_refuses_others():
     wrong = result(check("errored")).to_dict()
     wrong["earned"] = 0
     assert not VALIDATOR.is_valid(wrong)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ('exec: "/app": stat /app: no such file or directory', Unmet),
+        ("unable to find user nobody: no matching entries in passwd file", Unmet),
+        ("mkdir /var/lib/docker/overlay2/x: no space left on device", EngineError),
+        ("failed to set up container networking: no available IPv4 addresses", EngineError),
+    ],
+)
+def test_an_engine_in_need_is_never_the_submissions_fault(said, kind):
+    def run(*words, **_):
+        raise CommandFailed(("docker", *words), f"docker: Error response from daemon: {said}\n", 125)
+
+    with pytest.raises(kind, match=said.split(":")[-1].strip()):
+        Container.start(SimpleNamespace(run=run), "image", "name")
