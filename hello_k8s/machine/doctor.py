@@ -122,6 +122,9 @@ def _cluster(engine: Engine) -> Iterator[Finding]:
     cluster = Cluster(engine=engine)
     status = cluster.status()
     start = t("doctor.start_next")
+    if status == "running" and not cluster.kubeconfig.exists():
+        yield _of("cluster", "warning", t("doctor.cluster.unknown", name=cluster.name), start)
+        return
     if status == "running":
         yield _running(cluster)
         return
