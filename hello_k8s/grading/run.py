@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import hello_k8s
 from hello_k8s import paths
@@ -72,7 +72,20 @@ def _pytest(lab: Lab, chosen: Chosen) -> None:
         "-c", str(paths.ROOT / "pyproject.toml"), f"--rootdir={paths.ROOT}", "--noconftest", "--capture=sys",
         str(lab.folder / "checks.py"),
     ]  # fmt: skip
-    pytest.main(arguments, plugins=[chosen])
+    ctrl_c = _CtrlC()
+    pytest.main(arguments, plugins=[chosen, ctrl_c])
+    if ctrl_c.pressed:
+        raise KeyboardInterrupt
+
+
+class _CtrlC:
+    """pytest takes Ctrl-C for itself and ends as if nothing had happened; whoever called has to know."""
+
+    pressed = False
+
+    def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
+        # an error while collecting comes here as a kind of KeyboardInterrupt, too
+        self.pressed = type(excinfo.value) is KeyboardInterrupt
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -301,3 +302,16 @@ def test_start_names_its_log_at_once(
     assert cli.run(["start", "--no-serve"]) == 0
     (file,) = (home / "state" / "logs").glob("start-*.log")
     assert file.name in capsys.readouterr().out
+
+
+def test_ctrl_c_in_the_middle_of_a_check_grades_nothing(
+    small: Lab, labs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["lab", "start", "ch1/small", "--files-only"]) == 0
+    shutil.copy(Path(__file__).parents[2] / "pyproject.toml", paths.ROOT)
+    (labs / "ch1/small/checks.py").write_text(
+        "def test_first():\n    raise KeyboardInterrupt\n\n\ndef test_second():\n    pass\n"
+    )
+    assert cli.run(["lab", "check"]) == 130
+    said = capsys.readouterr()
+    assert "Interrupted" in said.err and "points" not in said.out
