@@ -50,10 +50,18 @@ def pause() -> int:
     from hello_k8s.machine.cluster import Cluster
     from hello_k8s.machine.nested import learner_engine
 
+    there = _anything_there()
     Cluster().pause()
     learner_engine().pause()
-    print(t("cli.paused"))
+    print(t("cli.paused") if there else t("cli.nothing_there"))
     return 0
+
+
+def _anything_there() -> bool:
+    from hello_k8s.machine.cluster import Cluster
+    from hello_k8s.machine.nested import learner_engine
+
+    return Cluster().status() != "absent" or learner_engine().exists()
 
 
 def stop() -> int:
@@ -61,6 +69,9 @@ def stop() -> int:
     from hello_k8s.machine.cluster import Cluster
     from hello_k8s.machine.nested import learner_engine
 
+    if not _anything_there():
+        print(t("cli.nothing_there"))
+        return 0
     progress = Terminal("stop")
     with progress.step(t("cli.stopping"), 10):
         Cluster().stop()
@@ -74,14 +85,15 @@ def delete(yes: Annotated[bool, typer.Option("--yes", "-y")] = False) -> int:
     from hello_k8s.machine.cluster import Cluster
     from hello_k8s.machine.nested import learner_engine
 
+    there = _anything_there()
     progress = Terminal("delete")
-    if not yes and sys.stdin.isatty() and not progress.ask(t("cli.ask_delete")):
+    if there and not yes and sys.stdin.isatty() and not progress.ask(t("cli.ask_delete")):
         print(t("cli.nothing_done"))
         return 0
     with progress.step(t("cli.deleting"), 10):
         Cluster().delete()
         learner_engine().down()
-    print(t("cli.deleted"))
+    print(t("cli.deleted") if there else t("cli.nothing_there"))
     return 0
 
 

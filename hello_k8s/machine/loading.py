@@ -84,7 +84,9 @@ def _stream(ref: str, identity: str, source: Engine, host: Engine, nodes: Sequen
         said = [pool.submit(process.stderr.read) for process in (*sinks, save) if process.stderr]
         try:
             _copy(save, sinks)
-            codes = [process.wait(_STALLED_SECONDS) for process in (*sinks, save)]
+            codes: list[int | None] = [process.wait(_STALLED_SECONDS) for process in (*sinks, save)]
+        except subprocess.TimeoutExpired:
+            codes = [process.poll() for process in (*sinks, save)]
         finally:
             for process in (*sinks, save):
                 if process.poll() is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -315,3 +316,24 @@ def test_ctrl_c_in_the_middle_of_a_check_grades_nothing(
     assert cli.run(["lab", "check"]) == 130
     said = capsys.readouterr()
     assert "Interrupted" in said.err and "points" not in said.out
+
+
+def test_where_nothing_is_there_nothing_is_claimed(home: Path) -> None:
+    docker = home / "docker"
+    docker.write_text('#!/bin/sh\n[ "$1" = container ] && exit 1\n[ "$1" = version ] && echo 28.5\nexit 0\n')
+    docker.chmod(0o755)
+    for argv in (["pause"], ["stop"], ["delete"]):
+        done = process(*argv, home=home, HELLO_K8S_DOCKER=str(docker))
+        assert done.returncode == 0 and "There is no cluster" in done.stdout, done.stderr
+    done = process("status", home=home, HELLO_K8S_DOCKER=str(docker))
+    assert done.returncode == 0 and "not there" in done.stdout and "./hello-k8s start" in done.stdout
+
+
+def test_a_second_start_says_who_is_at_work(home: Path) -> None:
+    (home / "state").mkdir()
+    with (home / "state" / "start.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("4711")
+        lock.flush()
+        done = process("start", "--no-serve", home=home)
+    assert done.returncode == 1 and "4711" in done.stderr and "kill 4711" in done.stderr
