@@ -181,12 +181,14 @@ def _wait_until_it_answers(
     process: subprocess.Popen[bytes], port: int, token: str, command: list[str], log: Path
 ) -> None:
     until = time.monotonic() + JUPYTER_PATIENCE
+    # A proxy of the user's doesn't lead to this machine itself.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     request = urllib.request.Request(f"http://{HOST}:{port}/api/status", headers={"Authorization": f"token {token}"})
     while time.monotonic() < until:
         if process.poll() is not None:
             raise CommandFailed(command, log.read_text(errors="replace"), process.returncode)
         try:
-            with urllib.request.urlopen(request, timeout=2):
+            with direct.open(request, timeout=2):
                 return
         except (urllib.error.URLError, OSError):
             # Jupyter offers nothing to wait on: it is there when it answers.

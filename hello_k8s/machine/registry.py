@@ -78,8 +78,10 @@ def _answers(host: str) -> bool:
     asked = "registry-1.docker.io" if host == _HUB else host
     local = asked.split(":")[0] in ("localhost", "127.0.0.1")
     url = f"{'http' if local else 'https'}://{asked}/v2/"
+    # a proxy of the user's doesn't lead to this machine itself
+    opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if local else []))
     try:
-        with urllib.request.urlopen(url, timeout=_ANSWER_SECONDS) as answer:
+        with opener.open(url, timeout=_ANSWER_SECONDS) as answer:
             return answer.status == 200 and "docker-distribution-api-version" in answer.headers
     except urllib.error.HTTPError as refused:
         # a registry that wants a token says so; a proxy's or a portal's error page doesn't
