@@ -144,12 +144,18 @@ def others_record() -> Path:
 
 def record_others(packages: list[str]) -> None:
     """Write down, before they are installed, Debian packages that `uninstall` removes. Root only."""
-    _write_record(others_record(), sorted({*other_packages(), *packages}))
+    _write_record(others_record(), sorted({*_packages_in(others_record()), *packages}))
 
 
 def other_packages() -> list[str]:
     """Debian packages that we installed besides the engine."""
-    return _packages_in(others_record())
+    launcher = launchers_record()
+    return [*_packages_in(others_record()), *(launcher.read_text().split() if launcher.exists() else ())]
+
+
+def launchers_record() -> Path:
+    """Where the launcher writes down, a name a line, what it installed to make the environment (python3-venv)."""
+    return RECORD.with_name("launcher")
 
 
 def installed_by_us() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -137,18 +138,34 @@ def _removing(folder: Path, ours: list[Path]) -> Callable[[Progress], None]:
 
 def _remove_engine(packages: list[str], progress: Progress) -> None:
     daemon.stop_ours()
-    env = {"DEBIAN_FRONTEND": "noninteractive"}
-    run(["apt-get", "purge", "--yes", *packages], env=env, timeout=600, on_line=progress.line)
+    _purge(packages, progress)
     for file in (daemon.LOG, daemon.PID, install.RECORD):
         file.unlink(missing_ok=True)
     _forget_folder()
 
 
 def _remove_others(packages: list[str], progress: Progress) -> None:
-    env = {"DEBIAN_FRONTEND": "noninteractive"}
-    run(["apt-get", "purge", "--yes", *packages], env=env, timeout=600, on_line=progress.line)
-    install.others_record().unlink(missing_ok=True)
+    _purge(packages, progress)
+    for file in (install.others_record(), install.launchers_record()):
+        file.unlink(missing_ok=True)
     _forget_folder()
+
+
+def _purge(packages: list[str], progress: Progress) -> None:
+    """Purge `packages`; one that something else has come to need since stays, and is said."""
+    going = packages
+    if _also_removed(packages):
+        going = [name for name in packages if not _also_removed([name]) - set(packages)]
+        progress.note(t("doctor.needed_by_others", packages=", ".join(sorted(set(packages) - set(going)))))
+    if going:
+        env = {"DEBIAN_FRONTEND": "noninteractive"}
+        run(["apt-get", "purge", "--yes", *going], env=env, timeout=600, on_line=progress.line)
+
+
+def _also_removed(packages: list[str]) -> set[str]:
+    """What apt would remove besides `packages`, because it needs one of them."""
+    plan = run(["apt-get", "purge", "--simulate", *packages], timeout=120, env={"LC_ALL": "C.UTF-8"}).stdout
+    return set(re.findall(r"^(?:Purg|Remv) (\S+)", plan, re.MULTILINE)) - set(packages)
 
 
 def _forget_folder() -> None:

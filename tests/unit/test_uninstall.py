@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from hello_k8s import cli, paths
-from hello_k8s.machine import install, uninstall
+from hello_k8s.machine import daemon, install, uninstall
 from hello_k8s.machine.engine import Engine
+from hello_k8s.process import Completed
 from hello_k8s.progress import SILENT
 
 DOCKER = r"""#!/bin/sh
@@ -110,3 +111,29 @@ def test_a_silent_engine_is_said(
     monkeypatch.setattr(install, "RECORD", home / "var" / "installed.toml")
     assert cli.run(["uninstall", "--dry-run"]) == 0
     assert "neither listed nor removed" in capsys.readouterr().out
+
+
+def test_a_package_that_others_need_by_now_stays(docker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def apt(argv: list[str], **_: object) -> Completed:
+        asked.append(argv)
+        names = argv[3:]
+        lines = [f"Purg {name} [1]" for name in names] + ["Purg ufw [0.36]"] * ("iptables" in names)
+        return Completed(tuple(argv), 0, "\n".join(lines) if "--simulate" in argv else "", "")
+
+    monkeypatch.setattr(uninstall, "run", apt)
+    monkeypatch.setattr(daemon, "stop_ours", lambda: None)
+    for name in ("LOG", "PID"):
+        monkeypatch.setattr(daemon, name, docker / name)
+    install._record(["docker.io", "iptables"])
+    (engine,) = [thing for thing in uninstall.inventory() if "iptables" in thing.where]
+    engine.remove(SILENT)
+    assert asked[-1] == ["apt-get", "purge", "--yes", "docker.io"]
+    assert not install.RECORD.exists()
+
+
+def test_what_the_launcher_installed_is_listed(docker: Path) -> None:
+    install.record_others(["chromium"])
+    install.launchers_record().write_text("python3-venv\npython3.11-venv\n")
+    assert "chromium, python3-venv, python3.11-venv" in listed()
