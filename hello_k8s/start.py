@@ -39,12 +39,14 @@ def prepare(progress: Progress, *, nodes: int = 3, ask: Ask | None = None) -> Cl
         progress,
         upstream_names=install.installed_by_us(),
     )
+    # Nodes that boot are mostly waited for: the nested engine takes its images meanwhile.
+    nesting = _Background(lambda: nested.learner_engine().up(_build_images(labs)))
     cluster = Cluster(nodes=nodes)
     cluster.up(progress, refs["node"])
     with progress.step(t("start.step_load"), 5):
         cluster.load([refs[name] for name in _cluster_images(labs)], engine)
     with progress.step(t("start.step_engine"), 15):
-        nested.learner_engine().up(_build_images(labs), progress)
+        nesting.result()
     return cluster
 
 
