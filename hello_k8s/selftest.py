@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hello_k8s import catalog, paths
+from hello_k8s import catalog, paths, start
 from hello_k8s.errors import CommandFailed, EngineError, MachineError
 from hello_k8s.language import t
 from hello_k8s.process import run as run_command
@@ -40,10 +40,11 @@ def environment() -> dict[str, str]:
     }
 
 
-def run(progress: Progress, *, quick: bool = False, full: bool = False) -> int:
+def run(progress: Progress, *, quick: bool = False, full: bool = False, ask: start.Ask | None = None) -> int:
     """Run the tests and return pytest's exit code. `quick` needs neither Docker nor cluster; `full` runs all.
 
-    Raises MachineError where the machine can't be prepared for the tests.
+    `ask` is called with a question before Docker is installed. Raises MachineError, EngineError or ClusterError
+    where the machine can't be prepared for the tests.
     """
     os.environ.update(environment())
     if full:
@@ -57,6 +58,8 @@ def run(progress: Progress, *, quick: bool = False, full: bool = False) -> int:
     if not full:
         progress.note(t("test.left_out_long"))
     try:
+        # Before pytest, which would keep an engine's installation and a quarter of an hour of compiling to itself.
+        start.prepare(progress, ask=ask)
         # The cluster tests come last: they end by deleting the cluster that the others share.
         shared = ["tests/unit", "tests/book", "tests/engine", "tests/labs", *notebooks, "tests/start"]
         return _pytest([*shared, "tests/cluster"])

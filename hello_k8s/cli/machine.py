@@ -42,7 +42,9 @@ def test(
         raise UsageError(t("cli.quick_and_full"), next=t("cli.see_help", command="./hello-k8s test"))
     from hello_k8s import selftest
 
-    return selftest.run(Terminal("test"), quick=quick, full=full)
+    progress = Terminal("test")
+    ask = progress.ask if sys.stdin.isatty() else None
+    return selftest.run(progress, quick=quick, full=full, ask=ask)
 
 
 def pause() -> int:

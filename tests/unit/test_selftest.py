@@ -73,3 +73,15 @@ def test_pytest_has_the_last_word(
     monkeypatch.setattr("hello_k8s.machine.nested.Nested.down", lambda self: None)
     assert selftest.run(SILENT) == 0
     assert capfd.readouterr().out.splitlines()[-1] == "== 5 passed =="
+
+
+def test_engine_and_cluster_are_there_before_pytest_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found on a machine without an engine: tests of the engine ran before the one that would have installed it."""
+    done: list[str] = []
+    monkeypatch.setattr(selftest.os, "environ", dict(selftest.os.environ))
+    monkeypatch.setattr(selftest, "ensure_chromium", lambda progress: done.append("chromium"))
+    monkeypatch.setattr(selftest.start, "prepare", lambda progress, ask=None: done.append("machine"))
+    monkeypatch.setattr(selftest, "_pytest", lambda arguments: done.append("pytest") or 0)
+    monkeypatch.setattr(selftest, "_remove", lambda: done.append("removed"))
+    assert selftest.run(SILENT) == 0
+    assert done == ["chromium", "machine", "pytest", "removed"]
