@@ -120,12 +120,36 @@ def _happens(
     seconds: float,
     found: dict[str, dict[str, Any]] | None = None,
 ) -> bool:
-    """Keep `name → object` on a watch until `done` of it (True) or `seconds` are over (False)."""
+    """Keep `name → object` on a watch until `done` of it (True) or `seconds` are over (False).
+
+    A control plane that has just come up may drop a connection: then it is waited for and looked at anew.
+    """
     found = {} if found is None else found
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return _watched(api, kind, namespace, labels, done, deadline, found)
+        except ClusterError:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise
+            wait_for_api(api, left)
+
+
+def _watched(
+    api: KubeApi,
+    kind: str,
+    namespace: str | None,
+    labels: Mapping[str, str],
+    done: Callable[[Objects], bool],
+    deadline: float,
+    found: dict[str, dict[str, Any]],
+) -> bool:
+    found.clear()
     found.update((obj["metadata"]["name"], obj) for obj in api.list(kind, namespace, labels))
     if done(found):
         return True
-    with api.watch(kind, namespace, labels, timeout=seconds) as events:
+    with api.watch(kind, namespace, labels, timeout=deadline - time.monotonic()) as events:
         for event, obj in events:
             if event == "DELETED":
                 found.pop(obj["metadata"]["name"], None)

@@ -188,3 +188,31 @@ def test_a_lost_state_folder_is_filled_again(
 
 def test_kubectl_remembers_in_our_folder(home: Path) -> None:
     assert Cluster("some").environment()["KUBECACHEDIR"] == str(home / "state" / "kube-cache")
+
+
+def test_a_connection_lost_while_a_cluster_comes_up_is_taken_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found while a cluster was made: the first watch was reset, and the whole cluster counted as not made."""
+    import contextlib
+
+    from hello_k8s.errors import ClusterError
+    from hello_k8s.machine import ready
+
+    asked: list[str] = []
+
+    class Api:
+        def list(self, *_: object) -> list[dict[str, object]]:
+            return []
+
+        @contextlib.contextmanager
+        def watch(self, *_: object, timeout: float):  # type: ignore[no-untyped-def]
+            asked.append("watch")
+            if len(asked) == 1:
+                raise ClusterError("reset by peer")
+            yield iter([("ADDED", {"metadata": {"name": "node"}})])
+
+    monkeypatch.setattr(ready, "wait_for_api", lambda api, seconds: asked.append("api"))
+    assert ready._happens(Api(), "Node", None, {}, lambda found: "node" in found, 5)  # type: ignore[arg-type]
+    assert asked == ["watch", "api", "watch"]
+    asked.clear()
+    with pytest.raises(ClusterError):
+        ready._happens(Api(), "Node", None, {}, lambda found: False, 0)  # type: ignore[arg-type]
