@@ -22,6 +22,8 @@ _PROXY = {"k8s-app": "kube-proxy"}
 #: A kubelet holds its runtime's last word for 30 s (maxWaitForContainerRuntime in pkg/kubelet).
 _FORGETS_SECONDS = 25
 _SPEAKS_UP_SECONDS = 2
+#: The EndpointSlice controller gathers changes for a moment before it writes them.
+_SLICES_SECONDS = 2
 #: Kubelets renew their leases every 10 s, a quarter of nodeLeaseDurationSeconds.
 _LEASE_ROUND_SECONDS = 12
 
@@ -228,7 +230,30 @@ def after_pause(api: KubeApi, since: float, paused: float | None) -> None:
     )
     if not heard:
         _until(api, "Node", None, {}, lambda nodes: all(is_ready(n) for n in nodes.values()), _NODES_SECONDS)
-    restore_pods(api)
+    # Twice: a controller that looks late may mark Pods that were just mended.
+    for _ in range(2):
+        if not _mended(api):
+            return
+
+
+def _mended(api: KubeApi) -> bool:
+    """Whether Pods had to get their Ready back; returns when the Services send to them again."""
+    restored = set(restore_pods(api))
+    if restored:
+        _happens(
+            api, "EndpointSlice", None, {}, lambda slices: not _missing(slices.values(), restored), _SLICES_SECONDS
+        )
+    return bool(restored)
+
+
+def _missing(slices: Iterable[Mapping[str, Any]], pods: set[str]) -> bool:
+    """Whether one of `pods` (namespace/name) still counts as not ready behind a Service."""
+    for one in slices:
+        for endpoint in one.get("endpoints") or []:
+            target = endpoint.get("targetRef") or {}
+            if f"{target.get('namespace')}/{target.get('name')}" in pods and not endpoint["conditions"].get("ready"):
+                return True
+    return False
 
 
 def _spoke(node: Mapping[str, Any], since: float) -> bool:
@@ -238,7 +263,7 @@ def _spoke(node: Mapping[str, Any], since: float) -> bool:
 
 
 def restore_pods(api: KubeApi) -> list[str]:
-    """Give Pods back their Ready that only their Node's silence took; returns their names.
+    """Give Pods back their Ready that only their Node's silence took; returns them as `namespace/name`.
 
     Where the controller manager looked before a kubelet had renewed its lease, it marked that node's Pods
     (reason NodeNotReady, pkg/controller/util/node of Kubernetes). The kubelet mends it at its next round, up to
@@ -263,7 +288,7 @@ def restore_pods(api: KubeApi) -> list[str]:
                 "PATCH", path, body={"status": {"conditions": [condition]}},
                 content_type="application/strategic-merge-patch+json",
             )  # fmt: skip
-            restored.append(metadata["name"])
+            restored.append(f"{metadata['namespace']}/{metadata['name']}")
     return restored
 
 

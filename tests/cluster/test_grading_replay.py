@@ -127,7 +127,7 @@ HOSTILE = {
         "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: evil}\n"
         "roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: admin}\n"
         "subjects: [{kind: ServiceAccount, name: default, namespace: ch9-web}]\n",
-        "may not make `RoleBinding/evil`",
+        "may not create `RoleBinding/evil`",
     ),
     "another namespace": (
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: kube-system}\n",
@@ -140,7 +140,7 @@ HOSTILE = {
     ),
     "a larger quota": (
         "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: hello-k8s}\nspec: {hard: {pods: '999'}}\n",
-        "may not make `ResourceQuota/hello-k8s`",
+        "may not create `ResourceQuota/hello-k8s`",
     ),
     "the lab's own object": (GIVEN.replace("the lab", "me"), "belongs to the lab"),
     "no such kind": ("apiVersion: v1\nkind: Sevice\nmetadata: {name: a}\n", 'no matches for kind "Sevice"'),
