@@ -24,6 +24,7 @@ _FORGETS_SECONDS = 25
 _SPEAKS_UP_SECONDS = 2
 #: The EndpointSlice controller gathers changes for a moment before it writes them.
 _SLICES_SECONDS = 2
+_LATE_MARKS_SECONDS = 0.5
 #: Kubelets renew their leases every 10 s, a quarter of nodeLeaseDurationSeconds.
 _LEASE_ROUND_SECONDS = 12
 
@@ -230,10 +231,24 @@ def after_pause(api: KubeApi, since: float, paused: float | None) -> None:
     )
     if not heard:
         _until(api, "Node", None, {}, lambda nodes: all(is_ready(n) for n in nodes.values()), _NODES_SECONDS)
-    # Twice: a controller that looks late may mark Pods that were just mended.
-    for _ in range(2):
-        if not _mended(api):
+    _mend_for_a_moment(api)
+
+
+def _mend_for_a_moment(api: KubeApi) -> None:
+    """Mend marked Pods until no new mark comes: the controller manager may look a moment after the kubelets spoke."""
+    until = time.monotonic() + _LATE_MARKS_SECONDS
+    while True:
+        _mended(api)
+        left = until - time.monotonic()
+        if left <= 0 or not _happens(api, "Pod", None, {}, lambda pods: any(map(_marked, pods.values())), left):
             return
+
+
+def _marked(pod: Mapping[str, Any]) -> bool:
+    """Whether a Pod counts as not ready only because its Node did (reason NodeNotReady)."""
+    conditions = pod["status"].get("conditions", [])
+    marks = [c for c in conditions if c["type"] == "Ready" and c["status"] == "False"]
+    return any(mark.get("reason") == "NodeNotReady" for mark in marks)
 
 
 def _mended(api: KubeApi) -> bool:
@@ -272,10 +287,9 @@ def restore_pods(api: KubeApi) -> list[str]:
     alive = {node["metadata"]["name"] for node in api.list("Node") if is_ready(node)}
     restored = []
     for pod in api.list("Pod"):
-        marks = [c for c in pod["status"].get("conditions", []) if c["type"] == "Ready" and c["status"] == "False"]
         containers = pod["status"].get("containerStatuses", [])
         if (
-            any(mark.get("reason") == "NodeNotReady" for mark in marks)
+            _marked(pod)
             and pod["spec"].get("nodeName") in alive
             and containers
             and all(container["ready"] for container in containers)
