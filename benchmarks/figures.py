@@ -63,7 +63,8 @@ def book(runs: int) -> None:
     """The book in both languages, cold (no output, no doctree)."""
 
     def cold() -> float:
-        shutil.rmtree(STATE / "book", ignore_errors=True)
+        for name in ("book", "book-work"):
+            shutil.rmtree(STATE / name, ignore_errors=True)
         return timed([HELLO, "book", "build"])
 
     row("book, both languages, cold", repeated(runs, cold), ("an empty python", empty_python(runs)))
