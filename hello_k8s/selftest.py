@@ -18,6 +18,7 @@ from pathlib import Path
 from hello_k8s import catalog, paths, start
 from hello_k8s.errors import CommandFailed, EngineError, MachineError
 from hello_k8s.language import t
+from hello_k8s.machine.debian import os_release
 from hello_k8s.process import run as run_command
 from hello_k8s.progress import Progress
 
@@ -134,8 +135,7 @@ def _install_chromium(progress: Progress) -> None:
 
 
 def _debian_root() -> bool:
-    release = Path("/etc/os-release")
-    return os.geteuid() == 0 and release.exists() and "ID=debian" in release.read_text().splitlines()
+    return os.geteuid() == 0 and os_release().get("ID") == "debian"
 
 
 def _remove() -> None:

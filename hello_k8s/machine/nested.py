@@ -169,20 +169,9 @@ class Nested:
         The published ports of containers in it are on its 127.0.0.1. Each answer: status, body, error, seconds,
         headers. Raises EngineError where the engine is gone.
         """
-        command = [
-            *self.outer.prefix,
-            "exec",
-            self.name,
-            "probe",
-            "fetch",
-            "-n",
-            str(n),
-            "-timeout",
-            f"{timeout:g}",
-            url,
-        ]
+        command = ("exec", self.name, "probe", "fetch", "-n", str(n), "-timeout", f"{timeout:g}", url)
         try:
-            done = self.outer.run(*command[len(self.outer.prefix) :], timeout=n * timeout + 10)
+            done = self.outer.run(*command, timeout=n * timeout + 10)
             return list(json.loads(done.stdout))
         except CommandFailed as failed:
             raise EngineError(
@@ -193,7 +182,9 @@ class Nested:
                 next=t("engine.nested_failed_next", name=self.name),
             ) from failed
         except json.JSONDecodeError as wrong:
-            raise EngineError(command, "", 0, what=t("engine.probe_failed", name=self.name)) from wrong
+            raise EngineError(
+                (*self.outer.prefix, *command), "", 0, what=t("engine.probe_failed", name=self.name)
+            ) from wrong
 
     def exists(self) -> bool:
         """Whether its container is there, running or not."""

@@ -238,7 +238,7 @@ def _mend_for_a_moment(api: KubeApi) -> None:
     """Mend marked Pods until no new mark comes: the controller manager may look a moment after the kubelets spoke."""
     until = time.monotonic() + _LATE_MARKS_SECONDS
     while True:
-        _mended(api)
+        _mend(api)
         left = until - time.monotonic()
         if left <= 0 or not _happens(api, "Pod", None, {}, lambda pods: any(map(_marked, pods.values())), left):
             return
@@ -251,14 +251,13 @@ def _marked(pod: Mapping[str, Any]) -> bool:
     return any(mark.get("reason") == "NodeNotReady" for mark in marks)
 
 
-def _mended(api: KubeApi) -> bool:
-    """Whether Pods had to get their Ready back; returns when the Services send to them again."""
+def _mend(api: KubeApi) -> None:
+    """Give marked Pods their Ready back, until the Services send to them again."""
     restored = set(restore_pods(api))
     if restored:
         _happens(
             api, "EndpointSlice", None, {}, lambda slices: not _missing(slices.values(), restored), _SLICES_SECONDS
         )
-    return bool(restored)
 
 
 def _missing(slices: Iterable[Mapping[str, Any]], pods: set[str]) -> bool:
