@@ -1,0 +1,93 @@
+"""What a class is made of: who handed in what, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from hello_k8s.catalog import Lab
+from hello_k8s.grading.verdict import Result, Texts
+
+#: `ungraded` is our failure and never a number of points; the other two are.
+State = Literal["graded", "not_submitted", "ungraded"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One learner's answer to one lab.
+
+    `folder` holds the deliverables; `source` is where they came from, as the instructor knows it (relative to the
+    class folder). `refused`: why nothing of it is run (an archive that would write outside); it then counts as an
+    answer that fails every check with this message.
+    """
+
+    learner: str
+    lab: str
+    folder: Path
+    source: str
+    seed: int = 0
+    refused: Texts | None = None
+
+
+@dataclass(frozen=True)
+class Unmapped:
+    """Something in the class folder of which it isn't known whose it is: shown, never graded, never guessed."""
+
+    source: str
+    reason: Texts
+
+
+@dataclass(frozen=True)
+class Roster:
+    """Who is who: every learner (sorted), what each handed in, and what could not be mapped."""
+
+    learners: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    unmapped: tuple[Unmapped, ...] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One learner and one lab in the class table. `attempts` is how often it was graded; `reason` says why not."""
+
+    learner: str
+    lab: str
+    source: str
+    state: State
+    result: Result | None = None
+    reason: Texts | None = None
+    attempts: int = 1
+
+    @property
+    def earned(self) -> int | None:
+        """Points; None for ungraded."""
+        if self.state == "ungraded":
+            return None
+        return self.result.earned if self.result else 0
+
+
+@dataclass(frozen=True)
+class ClassReport:
+    """The whole class: every learner in every lab of the run has exactly one row."""
+
+    started: str
+    finished: str
+    labs: tuple[Lab, ...]
+    rows: tuple[Row, ...]
+    unmapped: tuple[Unmapped, ...] = ()
+    seconds: float = 0.0
+    version: str = ""
+    possible: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def learners(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(row.learner for row in self.rows))
+
+    def row(self, learner: str, lab: str) -> Row:
+        """The row of this learner and lab. Raises KeyError where there is none."""
+        for row in self.rows:
+            if (row.learner, row.lab) == (learner, lab):
+                return row
+        raise KeyError((learner, lab))
