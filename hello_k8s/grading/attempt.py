@@ -23,6 +23,7 @@ from hello_k8s.grading.asking import Answer
 from hello_k8s.grading.buildlog import build_failure
 from hello_k8s.grading.built import BuiltImage
 from hello_k8s.grading.containers import Container
+from hello_k8s.grading.ground import Ground
 from hello_k8s.grading.parts import Namespace, Objects, Submission
 from hello_k8s.grading.verdict import CheckResult, Kind, Result, Texts, TimedOut, Unmet, worst
 from hello_k8s.grading.waiting import eventually
@@ -57,7 +58,7 @@ class Attempt:
         *,
         mode: Mode,
         kind: Kind,
-        nested: Nested | None = None,
+        ground: Ground | None = None,
         progress: Progress = SILENT,
     ) -> None:
         self.lab = lab
@@ -65,6 +66,7 @@ class Attempt:
         self.mode = mode
         self.kind = kind
         self.progress = progress
+        self.ground = ground or Ground(progress=progress)
         self.nonce = secrets.token_hex(4)
         self.started = datetime.now(UTC)
         self.files = replay.deliverables(lab, folder, kind)
@@ -75,7 +77,6 @@ class Attempt:
         self.applied: list[dict[str, Any]] = []
         self._begun = time.monotonic()
         self._seen: tuple[float, frozenset[str], list[Texts]] = (0.0, frozenset(), [])
-        self._nested = nested
         self._once: dict[str, tuple[bool, Any]] = {}
         self._containers: list[Container] = []
         self._closing = contextlib.ExitStack()
@@ -110,11 +111,7 @@ class Attempt:
 
     @property
     def nested(self) -> Nested:
-        if self._nested is None:
-            from hello_k8s.machine.nested import learner_engine
-
-            self._nested = learner_engine()
-        return self._nested
+        return self.ground.nested
 
     def images(self) -> Mapping[str, BuiltImage]:
         """The images of `replay.build`, built."""
@@ -170,21 +167,11 @@ class Attempt:
 
     @property
     def cluster(self) -> Cluster:
-        from hello_k8s.machine.cluster import Cluster
-
-        return self.once("cluster", Cluster)
+        return self.ground.cluster
 
     @property
     def api(self) -> KubeApi:
-        return self.once("api", self._connect)
-
-    def _connect(self) -> KubeApi:
-        status = self.cluster.status()
-        if status == "paused":
-            self.cluster.resume()
-        elif status != "running":
-            raise ClusterError(t("grading.no_cluster", status=status), next=t("grading.no_cluster_next"))
-        return self.cluster.api()
+        return self.ground.api
 
     def live(self) -> Namespace:
         """The namespace with the submission in it."""
@@ -226,12 +213,8 @@ class Attempt:
 
     def _images_on_nodes(self) -> dict[str, str]:
         """The lab's images on every node, and the submission's own: tag in lab.toml → tag on the nodes."""
-        from hello_k8s.machine import images, install
-
-        if self.lab.images and not self.lab.replay.build:
-            own = install.installed_by_us()
-            refs = images.ensure(self.lab.images, self.cluster.engine, self.progress, upstream_names=own)
-            self.cluster.load(refs.values(), self.cluster.engine, self.progress)
+        if not self.lab.replay.build:
+            self.ground.load_images(self.lab)
         built = self.images() if self.lab.replay.build else {}
         for image in built.values():
             self.cluster.load([image.tag], image.engine, self.progress)

@@ -22,6 +22,7 @@ from hello_k8s.errors import HelloError
 from hello_k8s.grading import fixtures, report
 from hello_k8s.grading.attempt import Attempt, Mode, merged
 from hello_k8s.grading.fixtures import ATTEMPT
+from hello_k8s.grading.ground import Ground
 from hello_k8s.grading.verdict import CheckResult, Kind, NotSubmitted, Result, TimedOut, Unmet, everywhere, verdict_of
 from hello_k8s.language import both, t
 from hello_k8s.progress import SILENT, Progress
@@ -39,7 +40,7 @@ class Chosen:
     folder: Path
     mode: Mode
     kind: Kind
-    nested: Any = None
+    ground: Ground | None = None
     progress: Progress = SILENT
     results: list[Result] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -192,7 +193,7 @@ def _new_attempt(folder: Path, config: pytest.Config, chosen: Chosen | None) -> 
             chosen.folder,
             mode=chosen.mode,
             kind=chosen.kind,
-            nested=chosen.nested,
+            ground=chosen.ground,
             progress=chosen.progress,
         )
     if not (folder / "lab.toml").is_file() or not folder.is_relative_to(paths.LABS):

@@ -21,8 +21,8 @@ from hello_k8s.language import LANGUAGES, both, t
 from hello_k8s.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    from hello_k8s.grading.ground import Ground
     from hello_k8s.grading.plugin import Chosen
-    from hello_k8s.machine.nested import Nested
 
 #: Seconds that the lab's own solution may take to confirm that a time-out was the submission's.
 _CONFIRM_SECONDS = 900
@@ -39,21 +39,22 @@ def grade(
     *,
     mode: Literal["auto", "replay"] = "auto",
     kind: Kind = "workspace",
-    nested: Nested | None = None,
+    ground: Ground | None = None,
     progress: Progress = SILENT,
     confirm: bool = True,
 ) -> Result:
     """Run the lab's checks on the deliverables in `folder` and return the result; never raises for a submission.
 
     `auto` looks at the live namespace where the lab says so and `kind` is the workspace; everything else is
-    replayed from the files. A `mutant` folder is laid over the solution. `nested` is the engine to build in
-    (default: the learner's). `confirm`: whether a time-out is tried against the lab's own solution.
-    What the machine does wrong comes back as `errored` checks, so that `result.graded` is False.
+    replayed from the files. A `mutant` folder is laid over the solution. `ground` is what gradings share
+    (default: the learner's engine and cluster, found anew). `confirm`: whether a time-out is tried against the
+    lab's own solution. What the machine does wrong comes back as `errored` checks, so that `result.graded` is
+    False.
     """
     from hello_k8s.grading.plugin import Chosen
 
     look = mode == "auto" and kind == "workspace" and lab.check == "look"
-    chosen = Chosen(lab, folder.resolve(), "look" if look else "replay", kind, nested, progress)
+    chosen = Chosen(lab, folder.resolve(), "look" if look else "replay", kind, ground, progress)
     begun, started = time.monotonic(), datetime.now(UTC)
     with _alone(lab):
         _pytest(lab, chosen)

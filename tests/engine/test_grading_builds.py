@@ -9,6 +9,7 @@ import pytest
 
 from hello_k8s.catalog import Lab, read_lab
 from hello_k8s.grading import Result, attempt, grade
+from hello_k8s.grading.ground import Ground
 from hello_k8s.machine.engine import Engine, user_engine
 from hello_k8s.machine.nested import Nested, learner_engine
 
@@ -144,6 +145,6 @@ def test_a_build_that_hangs_is_timed_out_and_ended(
 def test_an_engine_that_is_gone_never_counts(lab: Lab, tmp_path: Path) -> None:
     gone = Nested(NAME, engine=Engine(("docker", "--host=tcp://127.0.0.1:1")))
     (tmp_path / "Dockerfile").write_text(SOLUTION)
-    result = grade(lab, tmp_path, kind="submission", nested=gone)
+    result = grade(lab, tmp_path, kind="submission", ground=Ground(gone))
     assert set(verdicts(result).values()) == {"errored"} and not result.graded
     assert result.to_dict()["earned"] is None and "doctor" in result.checks[0].message["en"]
