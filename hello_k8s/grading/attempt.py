@@ -23,6 +23,7 @@ from hello_k8s.grading.asking import Answer
 from hello_k8s.grading.buildlog import build_failure
 from hello_k8s.grading.built import BuiltImage
 from hello_k8s.grading.containers import Container
+from hello_k8s.grading.final import at_rest
 from hello_k8s.grading.ground import Ground
 from hello_k8s.grading.parts import Namespace, Objects, Submission
 from hello_k8s.grading.verdict import CheckResult, Kind, Result, Texts, TimedOut, Unmet, worst
@@ -44,6 +45,8 @@ LISTEN_SECONDS = 10.0
 #: Seconds for which a look waits for the learner's own workloads, as long as waiting may help.
 STARTING_SECONDS = 10.0
 _PROBE_AT_ONCE = 16
+#: What waits for these only waits for nothing more once Pods and EndpointSlices are at rest.
+_ABOUT_PODS = {"Pod", "Deployment", "ReplicaSet", "StatefulSet", "Service", "EndpointSlice"}
 #: Seconds for which what was seen in the namespace is still true.
 _SEEN_SECONDS = 2.0
 
@@ -270,7 +273,10 @@ class Attempt:
         """See the fixture `eventually`."""
         if not self.lab.on_cluster:
             return eventually(fn, within)
-        return eventually(fn, within, self.api, self.live().name, on)
+        name = self.live().name
+        # A look may be at a roll-out that the learner has just started; a replay's objects are all there.
+        rest = None if self.mode == "look" or not set(on) <= _ABOUT_PODS else lambda: at_rest(self.api, name)
+        return eventually(fn, within, self.api, name, on, rest)
 
     # -- the end
 

@@ -15,10 +15,31 @@ from hello_k8s.machine.kubeapi import KubeApi
 from hello_k8s.machine.kubewatch import Watch
 
 T = TypeVar("T")
+
+
+class Place:
+    """A place at the machine: held while a grading works, given back while it only waits. Alone, one always has it."""
+
+    @contextmanager
+    def given_back(self) -> Iterator[None]:
+        """Around a wait."""
+        yield
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Around a piece of work in the middle of a wait."""
+        yield
+
+
+#: This process's place; a worker of a class puts its own here.
+PLACE = Place()
 #: Seconds between two tries where nothing tells us that something changed (an answer over HTTP).
 TICK = 0.5
 #: Seconds between two tries at least: a roll-out is many events at once.
 _REST = 0.05
+#: Seconds for which everything has to be at rest until nobody waits on. kube-proxy writes a change into a node's
+#: rules within a second (its minSyncPeriod) and the time that this takes.
+STILL = 2.0
 
 
 def eventually(
@@ -27,25 +48,39 @@ def eventually(
     api: KubeApi | None = None,
     namespace: str = "",
     on: Sequence[str] = (),
+    at_rest: Callable[[], bool] | None = None,
 ) -> T:
     """Call `fn` until it raises no AssertionError (and returns no False), and return what it returned.
 
     Tried again when an object of the kinds `on` changes in `namespace`, and every TICK. After `within` seconds
-    the last AssertionError is raised, with a note of how long was waited.
+    the last AssertionError is raised, with a note of how long was waited; at once where `at_rest` has been true for
+    STILL seconds without an event: then nothing that is waited for can come any more.
     """
-    deadline = time.monotonic() + within
+    begun = time.monotonic()
+    deadline = begun + within
     try:
         return _called(fn)
     except AssertionError as error:
         last = error
-    with _changes(api, namespace, on, within) as changed:
+    still_since: float | None = None
+    with _changes(api, namespace, on, within) as changed, PLACE.given_back():
         while (left := deadline - time.monotonic()) > 0:
-            changed.wait(min(TICK, left))
+            if changed.wait(min(TICK, left)):
+                still_since = None
             changed.clear()
-            try:
-                return _called(fn)
-            except AssertionError as error:
-                last = error
+            with PLACE.taken():
+                try:
+                    return _called(fn)
+                except AssertionError as error:
+                    last = error
+                if at_rest is not None:
+                    if not at_rest():
+                        still_since = None
+                    elif still_since is None:
+                        still_since = time.monotonic()
+                    elif time.monotonic() - still_since >= STILL:
+                        last.add_note(t("grading.at_rest", seconds=f"{time.monotonic() - begun:.0f}"))
+                        raise last
             time.sleep(_REST)
     last.add_note(t("grading.within", seconds=f"{within:g}"))
     raise last
