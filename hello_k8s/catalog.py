@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -202,8 +202,8 @@ def read_lab(folder: Path, root: Path | None = None) -> Lab:
             raise table.error("needs", t("catalog.expected_need", got=need))
     check = table.choice("check", ("look", "replay"))
     replay = table.table("replay", default={})
-    checks = tuple(_check(entry, key) for key, entry in table.tables("checks"))
-    mutants = tuple(_mutant(entry, key, checks) for key, entry in table.tables("mutants"))
+    checks = tuple(read_check(entry, key) for key, entry in table.tables("checks"))
+    mutants = tuple(read_mutant(entry, key, checks) for key, entry in table.tables("mutants"))
     result = Lab(
         id=section_id,
         folder=folder,
@@ -230,7 +230,8 @@ def read_lab(folder: Path, root: Path | None = None) -> Lab:
     return result
 
 
-def _check(table: Table, key: str) -> Check:
+def read_check(table: Table, key: str) -> Check:
+    """The check `key` that a table `[checks.<key>]` describes. Raises CatalogError."""
     hints = table.table("hints", default={})
     levels = {language: hints.strings(language, default=()) for language in LANGUAGES}
     if len({len(texts) for texts in levels.values()}) > 1:
@@ -246,7 +247,8 @@ def _check(table: Table, key: str) -> Check:
     return check
 
 
-def _mutant(table: Table, key: str, checks: tuple[Check, ...]) -> Mutant:
+def read_mutant(table: Table, key: str, checks: Sequence[Check]) -> Mutant:
+    """The mutant `key` that a table `[mutants.<key>]` describes; it fails some of `checks`. Raises CatalogError."""
     fails = table.strings("fails")
     known = {check.id for check in checks}
     for name in fails:

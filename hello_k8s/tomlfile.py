@@ -23,6 +23,11 @@ class Table:
         self._values = values
         self._read: list[str] = []
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What the table says, in the file's order."""
+        return tuple(self._values)
+
     def error(self, key: str, expected: str) -> CatalogError:
         """The error for `key` of this table."""
         return CatalogError(

@@ -159,13 +159,16 @@ def new(section: Annotated[str, typer.Argument(metavar="CH/SECTION", show_defaul
 def verify(
     labs: Annotated[list[str] | None, typer.Argument(metavar="[LAB]...", show_default=False)] = None,
     static: Annotated[bool, typer.Option("--static")] = False,
+    overlay: Annotated[Path | None, typer.Option("--overlay", metavar="DIR", show_default=False)] = None,
 ) -> int:
     """Help: cli.help.lab.verify."""
     from hello_k8s import authoring, catalog
     from hello_k8s.cli.results import show_verification
+    from hello_k8s.grading.overlay import covered, overlaid
     from hello_k8s.workspace import readiness
 
-    chosen = [catalog.lab(lab) for lab in labs] if labs else list(catalog.labs())
+    names = labs or (covered(overlay) if overlay else [lab.id for lab in catalog.labs()])
+    chosen = [overlaid(catalog.lab(name), overlay) for name in names]
     progress = Terminal("lab-verify")
     good = True
     for lab in chosen:
