@@ -26,6 +26,8 @@ LIMIT_BYTES = 1 << 20
 #: Not a Role of `*`: that one would hold for the namespace object itself, and so for its Pod Security labels.
 ACCOUNT = "submission"
 REPLAY_LABEL = "hello-k8s.org/replay"
+#: Which class a throw-away namespace belongs to: what a killed run left is found by it.
+CLASS_LABEL = "hello-k8s.org/class"
 #: Seconds after which a namespace of a grading that was killed is somebody's leftover.
 _LEFTOVER = 3600
 #: Seconds within which the authorizer surely knows a binding.

@@ -1,0 +1,116 @@
+"""What is graded stays graded: every row is on the disk before anybody hears of it.
+
+`journal.jsonl` in the results' folder, one row a line, only ever appended to. A row is found again by its key:
+who, which lab as it is now, which bytes were handed in. The last line may be cut off by a kill; it doesn't count.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hello_k8s
+from hello_k8s.catalog import Lab
+from hello_k8s.classroom.model import Entry, Row
+from hello_k8s.errors import UsageError
+from hello_k8s.grading import replay
+from hello_k8s.grading.verdict import Result
+from hello_k8s.language import t
+
+NAME = "journal.jsonl"
+
+
+def key_of(entry: Entry, lab: Lab) -> str:
+    """The same for the same answer of the same learner to the same lab; another when any of it changed."""
+    digest = hashlib.sha256()
+    for part in (hello_k8s.__version__, entry.learner, entry.lab, str(entry.seed), str(entry.refused or "")):
+        digest.update(part.encode() + b"\0")
+    own = {*lab.files().values(), *(lab.folder / name for name in ("checks.py", "lab.toml", *lab.replay.given))}
+    for file in sorted(file for file in own if file.is_file()):
+        digest.update(f"{file.name}\0".encode() + file.read_bytes())
+    for name, file in sorted(replay.deliverables(lab, entry.folder, "submission").items()):
+        digest.update(f"{name}\0{file.stat().st_size}\0".encode() + _read(file))
+    return digest.hexdigest()
+
+
+def _read(file: Path) -> bytes:
+    """What decides about `file`: grading refuses one beyond the limit unread."""
+    with file.open("rb") as stream:
+        return stream.read(replay.LIMIT_BYTES + 1)
+
+
+class Journal:
+    """The rows of one folder of results. `open` it for as long as a class is graded."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / NAME
+        self._known: dict[str, Row] = {}
+        self._stream: Any = None
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Journal]:
+        """Read what is there and hold it against a second grader. Raises UsageError where one is at work."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with self.file.open("a+b") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(
+                    t("classroom.journal_busy", file=self.file), next=t("classroom.journal_busy_next")
+                ) from None
+            stream.seek(0)
+            whole = self._load(stream.read())
+            stream.truncate(whole)
+            self._stream = stream
+            yield self
+
+    def _load(self, data: bytes) -> int:
+        """Fill in what is known; returns how many bytes of `data` are whole lines."""
+        whole = 0
+        for line in data.splitlines(keepends=True):
+            if not line.endswith(b"\n"):
+                break
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                record = json.loads(line)
+                self._known[record["key"]] = _row(record["row"])
+            whole += len(line)
+        return whole
+
+    def known(self, key: str) -> Row | None:
+        """The row written for `key`; an ungraded one doesn't count, it is tried again."""
+        row = self._known.get(key)
+        return row if row and row.state != "ungraded" else None
+
+    def write(self, key: str, row: Row) -> None:
+        """Append, and return when it is on the disk."""
+        record = {
+            "key": key,
+            "row": {
+                "learner": row.learner, "lab": row.lab, "source": row.source, "state": row.state,
+                "attempts": row.attempts, "reason": dict(row.reason) if row.reason else None,
+                "result": row.result.to_dict() if row.result else None,
+            },
+        }  # fmt: skip
+        self._stream.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        self._known[key] = row
+
+
+def _row(data: dict[str, Any]) -> Row:
+    result = Result.from_dict(data["result"]) if data["result"] else None
+    return Row(
+        learner=data["learner"],
+        lab=data["lab"],
+        source=data["source"],
+        state=data["state"],
+        result=result,
+        reason=data["reason"],
+        attempts=data["attempts"],
+    )

@@ -1,0 +1,167 @@
+"""Worker processes that grade side by side: tasks in, one outcome for each, whatever becomes of a worker."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hello_k8s import paths
+from hello_k8s.catalog import Lab
+from hello_k8s.classroom.places import Places
+from hello_k8s.grading.verdict import Kind, Result
+
+#: Seconds after which a grading is no longer slow but stuck: builds, start-ups and checks have limits of their own.
+STUCK_SECONDS = 900.0
+#: Seconds that a worker is given to remove what it made.
+_END_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """One submission to grade; `id` is the caller's."""
+
+    id: int
+    lab: Lab
+    folder: Path
+    seed: int = 0
+    kind: Kind = "submission"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a task: its result, or why its worker is lost (an exit code, "stuck")."""
+
+    task: Task
+    result: Result | None
+    lost: str = ""
+
+
+@dataclass(eq=False)
+class _Worker:
+    process: subprocess.Popen[bytes]
+    task: Task | None = None
+    since: float = 0.0
+    rest: bytes = b""
+
+
+class Pool:
+    """`workers` processes of which `places` work at the same time. `environment` is added to theirs."""
+
+    def __init__(self, workers: int, places: int, environment: Mapping[str, str]) -> None:
+        self._count = workers
+        self._environment = {**os.environ, **environment}
+        self._workers: list[_Worker] = []
+        self._places = Places(places, lambda worker: self._tell(worker, {"granted": True}))  # type: ignore[arg-type]
+        self._selector = selectors.DefaultSelector()
+        self._waiting: deque[Task] = deque()
+
+    def add(self, task: Task) -> None:
+        """Grade `task`, after those that were added before."""
+        self._waiting.append(task)
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """One outcome for each task, as they come; more may be added meanwhile."""
+        while self._waiting or any(worker.task for worker in self._workers):
+            self._hand_out()
+            for key, _ in self._selector.select(1.0):
+                yield from self._hear(key.data)
+            for worker in [w for w in self._workers if w.task and time.monotonic() - w.since > STUCK_SECONDS]:
+                worker.process.kill()
+                yield from self._lose(worker, "stuck")
+
+    def _hand_out(self) -> None:
+        idle = [worker for worker in self._workers if worker.task is None]
+        while self._waiting and (idle or len(self._workers) < self._count):
+            worker = idle.pop() if idle else self._start()
+            worker.task, worker.since = self._waiting.popleft(), time.monotonic()
+            self._tell(worker, _written(worker.task))
+
+    def _start(self) -> _Worker:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hello_k8s.classroom.worker"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            cwd=paths.ROOT, env=self._environment, start_new_session=True,
+        )  # fmt: skip
+        worker = _Worker(process)
+        assert process.stdout is not None
+        os.set_blocking(process.stdout.fileno(), False)
+        self._selector.register(process.stdout, selectors.EVENT_READ, worker)
+        self._workers.append(worker)
+        return worker
+
+    @staticmethod
+    def _tell(worker: _Worker, message: dict[str, Any]) -> None:
+        """A worker that has died is noticed where its answers end, not here."""
+        with contextlib.suppress(BrokenPipeError):
+            assert worker.process.stdin is not None
+            worker.process.stdin.write(json.dumps(message).encode() + b"\n")
+            worker.process.stdin.flush()
+
+    def _hear(self, worker: _Worker) -> Iterator[Outcome]:
+        assert worker.process.stdout is not None
+        data = worker.process.stdout.read()
+        if data is None:
+            return
+        *lines, worker.rest = (worker.rest + data).split(b"\n")
+        for line in lines:
+            message = json.loads(line)
+            if "want" in message:
+                self._places.want(worker)
+            elif "free" in message:
+                self._places.free(worker)
+            elif worker.task is not None and message.get("done") == worker.task.id:
+                task, worker.task = worker.task, None
+                yield Outcome(task, Result.from_dict(message["result"]))
+        if not data:
+            yield from self._lose(worker, f"exit code {worker.process.wait()}")
+
+    def _lose(self, worker: _Worker, why: str) -> Iterator[Outcome]:
+        assert worker.process.stdout is not None
+        self._selector.unregister(worker.process.stdout)
+        self._workers.remove(worker)
+        self._places.free(worker)
+        worker.process.wait()
+        if worker.task is not None:
+            yield Outcome(worker.task, None, why)
+
+    def close(self) -> None:
+        """End the workers: those at work remove what they made, as far as they can in a few seconds."""
+        for worker in self._workers:
+            with contextlib.suppress(BrokenPipeError, ProcessLookupError):
+                assert worker.process.stdin is not None
+                if worker.task:
+                    worker.process.send_signal(signal.SIGINT)
+                worker.process.stdin.close()
+        until = time.monotonic() + _END_SECONDS
+        for worker in self._workers:
+            try:
+                worker.process.wait(max(0.1, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
+        self._workers.clear()
+        self._selector.close()
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _written(task: Task) -> dict[str, Any]:
+    return {
+        "task": task.id, "lab": str(task.lab.folder), "root": str(task.lab.folder.parent.parent),
+        "folder": str(task.folder), "seed": task.seed, "kind": task.kind,
+    }  # fmt: skip
