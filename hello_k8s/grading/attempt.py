@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
+import os
 import secrets
 import shutil
 import tempfile
@@ -17,16 +18,16 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import hello_k8s
 from hello_k8s.catalog import Lab
-from hello_k8s.errors import ClusterError, CommandFailed, EngineError
+from hello_k8s.errors import ClusterError
 from hello_k8s.grading import replay
 from hello_k8s.grading.asking import Answer
-from hello_k8s.grading.buildlog import build_failure
+from hello_k8s.grading.building import build
 from hello_k8s.grading.built import BuiltImage
 from hello_k8s.grading.containers import Container
 from hello_k8s.grading.final import at_rest
 from hello_k8s.grading.ground import Ground
 from hello_k8s.grading.parts import Namespace, Objects, Submission
-from hello_k8s.grading.verdict import CheckResult, Kind, Result, Texts, TimedOut, Unmet, worst
+from hello_k8s.grading.verdict import CheckResult, Kind, Result, Texts, Unmet, worst
 from hello_k8s.grading.waiting import eventually
 from hello_k8s.language import both, t
 from hello_k8s.progress import SILENT, Progress
@@ -129,31 +130,18 @@ class Attempt:
                 raise Unmet(both("grading.file_missing", file=dockerfile))
             own = f"{tag}-{self.nonce}" if ":" in tag else f"{tag}:{self.nonce}"
             self._closing.callback(engine.run, "image", "rm", "--force", own, check=False)
-            self._build_one(folder, own, dockerfile)
+            build(
+                self.nested,
+                folder,
+                own,
+                dockerfile,
+                images=self.lab.images,
+                seconds=BUILD_SECONDS,
+                owner=hashlib.sha256(str(self.folder).encode()).hexdigest()[:16],
+            )
             self.rewrites.append(f"{tag} → {own}")
             built[tag] = BuiltImage(engine, own)
         return built
-
-    def _build_one(self, folder: Path, tag: str, dockerfile: str) -> None:
-        engine = self.nested.engine
-        for last in (False, True):
-            try:
-                engine.build(folder, tag, dockerfile=dockerfile, timeout=BUILD_SECONDS)
-                return
-            except EngineError:
-                raise
-            except CommandFailed as failed:
-                if failed.exit_code_of_command is None:
-                    # The client is gone, what it asked for is not: only stopping the engine ends it.
-                    self.nested.stop()
-                    raise TimedOut(
-                        BUILD_SECONDS, both("grading.build_timed_out", seconds=f"{BUILD_SECONDS:g}")
-                    ) from None
-                if "no space left on device" not in failed.output or last:
-                    raise build_failure(failed.output, dockerfile, self.lab.images) from None
-                # The disk of the nested engine is full of earlier builds: that is ours to clear, once.
-                engine.run("builder", "prune", "--all", "--force", timeout=300)
-                engine.run("image", "prune", "--force", timeout=300)
 
     def run(self, image: BuiltImage, *arguments: str, options: tuple[str, ...] = ()) -> Container:
         """A container of `image`; removed after the check that asked for it."""
@@ -202,7 +190,10 @@ class Attempt:
         images = self._images_on_nodes()
         replay.remove_leftovers(self.api)
         self._closing.callback(self.api.delete, "Namespace", name)
-        self.cluster.prepare_namespace(name, labels={replay.REPLAY_LABEL: "true"})
+        labels = {replay.REPLAY_LABEL: "true"}
+        if run := os.environ.get("HELLO_K8S_CLASS"):
+            labels[replay.CLASS_LABEL] = run
+        self.cluster.prepare_namespace(name, labels=labels)
         replay.apply_given(self.lab, self.api, name, images)
         user = replay.prepare_account(self.api, name)
         self.applied, lines, problems = replay.apply_submission(self.lab, folder, user, name, images)
