@@ -6,6 +6,7 @@ Everything that the submission causes comes out as `Unmet`; EngineError and Clus
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol, TypeVar
 
 import pytest
@@ -28,6 +29,12 @@ class Http(Protocol):
     def __call__(
         self, target: Container | str, path: str = "/", n: int = 1, timeout: float = 5, *, port: int = 8080
     ) -> list[Answer]: ...
+
+
+class Run(Protocol):
+    """`run(*arguments, options=())`: see the fixture."""
+
+    def __call__(self, *arguments: str, options: tuple[str, ...] = ()) -> Container: ...
 
 
 class Eventually(Protocol):
@@ -73,6 +80,15 @@ def container(attempt: Attempt, image: BuiltImage) -> Container:
     `.stop(timeout)`, `.exit_code`. One per check; removed after it. An image that can't be started is Unmet.
     """
     return attempt.run(image)
+
+
+@pytest.fixture
+def run(attempt: Attempt, image: BuiltImage) -> Run:
+    """`run(*arguments, options=())`: as `container`, but started as often as asked, with `arguments` after the image's
+    name and `options` before it (`"--read-only"`), as `docker run` has them. The options are the lab's, never the
+    submission's.
+    """
+    return partial(attempt.run, image)
 
 
 @pytest.fixture
