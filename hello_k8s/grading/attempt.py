@@ -26,6 +26,7 @@ from hello_k8s.grading.built import BuiltImage
 from hello_k8s.grading.containers import Container
 from hello_k8s.grading.final import at_rest
 from hello_k8s.grading.ground import Ground
+from hello_k8s.grading.own import seed_of
 from hello_k8s.grading.parts import Namespace, Objects, Submission
 from hello_k8s.grading.verdict import CheckResult, Kind, Result, Texts, Unmet, worst
 from hello_k8s.grading.waiting import eventually
@@ -62,6 +63,7 @@ class Attempt:
         *,
         mode: Mode,
         kind: Kind,
+        seed: int = 0,
         ground: Ground | None = None,
         progress: Progress = SILENT,
     ) -> None:
@@ -69,6 +71,7 @@ class Attempt:
         self.folder = folder
         self.mode = mode
         self.kind = kind
+        self.seed = seed or seed_of(folder, kind)
         self.progress = progress
         self.ground = ground or Ground(progress=progress)
         self.nonce = secrets.token_hex(4)

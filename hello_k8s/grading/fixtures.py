@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import pytest
 
+from hello_k8s.grading import own as own_questions
+from hello_k8s.grading.answers import Answers
 from hello_k8s.grading.asking import Answer
 from hello_k8s.grading.attempt import Attempt
 from hello_k8s.grading.built import BuiltImage
@@ -57,6 +59,21 @@ def submission(attempt: Attempt) -> Submission:
     and column) and `.nonce`, what the grader put into the source by `replay.stamp`.
     """
     return attempt.submission
+
+
+@pytest.fixture
+def answers(attempt: Attempt) -> Answers:
+    """The submission's answers.toml, read as data: `.string(key)`, `.integer(key)`, `.strings(key)`, `.port(key)`,
+    `.variables(key)`, `.choice(key, allowed)`; a missing key, a blank or another kind of value is Unmet. `.said(key)`
+    is the answer as it was written, for a check's message.
+    """
+    return attempt.once("answers", lambda: Answers.of(attempt.submission))
+
+
+@pytest.fixture
+def own(attempt: Attempt) -> Mapping[str, Any]:
+    """The right answers to this learner's own questions, as the lab's own.py says for the seed in learner.toml."""
+    return attempt.once("own", lambda: own_questions.answers(attempt.lab, attempt.seed, attempt.kind))
 
 
 @pytest.fixture

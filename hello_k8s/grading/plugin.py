@@ -40,6 +40,7 @@ class Chosen:
     folder: Path
     mode: Mode
     kind: Kind
+    seed: int = 0
     ground: Ground | None = None
     progress: Progress = SILENT
     results: list[Result] = field(default_factory=list)
@@ -193,6 +194,7 @@ def _new_attempt(folder: Path, config: pytest.Config, chosen: Chosen | None) -> 
             chosen.folder,
             mode=chosen.mode,
             kind=chosen.kind,
+            seed=chosen.seed,
             ground=chosen.ground,
             progress=chosen.progress,
         )

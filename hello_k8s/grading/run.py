@@ -39,6 +39,7 @@ def grade(
     *,
     mode: Literal["auto", "replay"] = "auto",
     kind: Kind = "workspace",
+    seed: int = 0,
     ground: Ground | None = None,
     progress: Progress = SILENT,
     confirm: bool = True,
@@ -46,15 +47,15 @@ def grade(
     """Run the lab's checks on the deliverables in `folder` and return the result; never raises for a submission.
 
     `auto` looks at the live namespace where the lab says so and `kind` is the workspace; everything else is
-    replayed from the files. A `mutant` folder is laid over the solution. `ground` is what gradings share
-    (default: the learner's engine and cluster, found anew). `confirm`: whether a time-out is tried against the
-    lab's own solution. What the machine does wrong comes back as `errored` checks, so that `result.graded` is
-    False.
+    replayed from the files. A `mutant` folder is laid over the solution. `seed`: whose questions were answered (0: as
+    learner.toml says, beside the folder or above). `ground` is what gradings share (default: the learner's engine and
+    cluster, found anew). `confirm`: whether a time-out is tried against the lab's own solution. What the machine does
+    wrong comes back as `errored` checks, so that `result.graded` is False.
     """
     from hello_k8s.grading.plugin import Chosen
 
     look = mode == "auto" and kind == "workspace" and lab.check == "look"
-    chosen = Chosen(lab, folder.resolve(), "look" if look else "replay", kind, ground, progress)
+    chosen = Chosen(lab, folder.resolve(), "look" if look else "replay", kind, seed, ground, progress)
     begun, started = time.monotonic(), datetime.now(UTC)
     with _alone(lab):
         _pytest(lab, chosen)

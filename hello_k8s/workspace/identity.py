@@ -56,7 +56,7 @@ def introduce(name: str) -> Learner:
             raise UsageError(t("lab.wrong_id", id=name), why=t("lab.id_expected"))
         file.parent.mkdir(parents=True, exist_ok=True)
         written = file.with_suffix(".toml.new")
-        written.write_text(f'id = "{name}"\nseed = {secrets.randbelow(2**31)}\n', "utf-8")
+        written.write_text(f'id = "{name}"\nseed = {1 + secrets.randbelow(2**31 - 1)}\n', "utf-8")
         written.replace(file)
     return learner()
 
