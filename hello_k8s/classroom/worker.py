@@ -57,6 +57,7 @@ class Worker:
             Path(task["folder"]),
             mode="replay",
             kind=task["kind"],
+            seed=task["seed"],
             ground=self._ground,
         )
         if not result.graded:
