@@ -14,7 +14,7 @@ from typing import Any
 from hello_k8s import paths
 from hello_k8s.errors import ClusterError, CommandFailed
 from hello_k8s.language import t
-from hello_k8s.machine import kindconfig, loading, ready, tools
+from hello_k8s.machine import holding, kindconfig, loading, ready, tools
 from hello_k8s.machine.engine import Engine, user_engine
 from hello_k8s.machine.kubeapi import KubeApi
 from hello_k8s.machine.nested import LABEL
@@ -108,6 +108,7 @@ class Cluster:
                 self._resume()
             elif status == "running":
                 self._ensure_kubeconfig(nodes)
+                self._forget_pause(nodes)  # its resuming was killed in the middle
                 ready.wait(self.api(), len(nodes), progress, quick=True)
             if probe:
                 self._ensure_probe(progress)
@@ -194,6 +195,7 @@ class Cluster:
         with progress.step(t("cluster.starting"), 20):
             self._docker("unpause", [node for node in nodes if node.state == "paused"])
             self._docker("start", [node for node in nodes if node.state != "running"])
+            self._forget_pause(nodes)
             self._ensure_kubeconfig(nodes)
             ready.wait(self.api(), len(nodes), progress, since=since)
 
@@ -216,7 +218,8 @@ class Cluster:
         with self._lock():
             nodes = self._nodes()
             if status_of(nodes, self._expected(nodes)) == "running":
-                _write(self._folder / f"{self.name}.paused", str(time.time()))
+                _write(self._pause_memory, str(time.time()))
+                holding.hold(self.engine, nodes[0].name)
             if status_of(nodes, self._expected(nodes)) in ("running", "paused"):
                 self._docker("pause", [node for node in nodes if node.state == "running"])
 
@@ -234,9 +237,26 @@ class Cluster:
         self._docker("unpause", [node for node in paused if node.role != "control-plane"])
         self._docker("unpause", [node for node in paused if node.role == "control-plane"])
         self._ensure_kubeconfig(nodes)
-        memory = self._folder / f"{self.name}.paused"
-        ready.after_pause(self.api(), since, float(memory.read_text()) if memory.exists() else None)
-        memory.unlink(missing_ok=True)
+        memory = self._pause_memory
+        try:
+            ready.after_pause(
+                self.api(),
+                since,
+                float(memory.read_text()) if memory.exists() else None,
+                lambda: holding.let_go(self.engine, nodes[0].name),
+            )
+        finally:
+            self._forget_pause(nodes)
+
+    @property
+    def _pause_memory(self) -> Path:
+        """When it was paused; there until it has been resumed whole."""
+        return self._folder / f"{self.name}.paused"
+
+    def _forget_pause(self, nodes: list[Node]) -> None:
+        if self._pause_memory.exists():
+            holding.let_go(self.engine, nodes[0].name)
+            self._pause_memory.unlink(missing_ok=True)
 
     def stop(self) -> None:
         """Stop the nodes' containers; workloads come back with `up`. Nothing where none runs."""
@@ -244,6 +264,7 @@ class Cluster:
             nodes = self._nodes()
             self._refuse_foreign(nodes)
             self._docker("unpause", [node for node in nodes if node.state == "paused"])
+            self._forget_pause(nodes)
             self._docker("stop", [node for node in nodes if node.state != "exited"], "--time=10")
 
     def delete(self) -> None:

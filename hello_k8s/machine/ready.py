@@ -125,7 +125,8 @@ def _happens(
 ) -> bool:
     """Keep `name → object` on a watch until `done` of it (True) or `seconds` are over (False).
 
-    A control plane that has just come up may drop a connection: then it is waited for and looked at anew.
+    The name is `namespace/name` where the object has one. A control plane that has just come up may drop a
+    connection: then it is waited for and looked at anew.
     """
     found = {} if found is None else found
     deadline = time.monotonic() + seconds
@@ -149,18 +150,23 @@ def _watched(
     found: dict[str, dict[str, Any]],
 ) -> bool:
     found.clear()
-    found.update((obj["metadata"]["name"], obj) for obj in api.list(kind, namespace, labels))
+    found.update((_name(obj), obj) for obj in api.list(kind, namespace, labels))
     if done(found):
         return True
     with api.watch(kind, namespace, labels, timeout=deadline - time.monotonic()) as events:
         for event, obj in events:
             if event == "DELETED":
-                found.pop(obj["metadata"]["name"], None)
+                found.pop(_name(obj), None)
             else:
-                found[obj["metadata"]["name"]] = obj
+                found[_name(obj)] = obj
             if done(found):
                 return True
     return False
+
+
+def _name(obj: Mapping[str, Any]) -> str:
+    metadata = obj["metadata"]
+    return "/".join(part for part in (metadata.get("namespace"), metadata["name"]) if part)
 
 
 def _why(found: Objects) -> str:
@@ -211,15 +217,17 @@ def wait_for_pod(api: KubeApi, namespace: str, name: str, seconds: float = 60) -
         ) from late
 
 
-def after_pause(api: KubeApi, since: float, paused: float | None) -> None:
+def after_pause(api: KubeApi, since: float, paused: float | None, let_go: Callable[[], None]) -> None:
     """Until Nodes are Ready and endpoints complete after thawing at `since`, by what kubelets say after that.
 
     `paused` is when it was frozen (seconds since the epoch), None where nobody knows. A kubelet first finds its
     own runtime's state too old and reports NotReady, then corrects itself; nothing is waited for after a pause
-    too short for that. Raises ClusterError with what is still missing.
+    too short for that. `let_go` is called when the controller manager may look again. Raises ClusterError with
+    what is still missing.
     """
     wait_for_api(api)
     if paused is not None and since - paused < _FORGETS_SECONDS:
+        let_go()
         return
     # A lease as young as this is one of a kubelet that was frozen for a moment only, or not at all.
     fresh = since - _LEASE_ROUND_SECONDS
@@ -231,16 +239,22 @@ def after_pause(api: KubeApi, since: float, paused: float | None) -> None:
     )
     if not heard:
         _until(api, "Node", None, {}, lambda nodes: all(is_ready(n) for n in nodes.values()), _NODES_SECONDS)
+    let_go()
     _mend_for_a_moment(api)
 
 
 def _mend_for_a_moment(api: KubeApi) -> None:
     """Mend marked Pods until no new mark comes: the controller manager may look a moment after the kubelets spoke."""
     until = time.monotonic() + _LATE_MARKS_SECONDS
+    tried: set[str] = set()
+
+    def newly_marked(pods: Objects) -> bool:
+        return any(_marked(pod) for name, pod in pods.items() if name not in tried)
+
     while True:
-        _mend(api)
+        tried.update(_mend(api))
         left = until - time.monotonic()
-        if left <= 0 or not _happens(api, "Pod", None, {}, lambda pods: any(map(_marked, pods.values())), left):
+        if left <= 0 or not _happens(api, "Pod", None, {}, newly_marked, left):
             return
 
 
@@ -251,13 +265,15 @@ def _marked(pod: Mapping[str, Any]) -> bool:
     return any(mark.get("reason") == "NodeNotReady" for mark in marks)
 
 
-def _mend(api: KubeApi) -> None:
-    """Give marked Pods their Ready back, until the Services send to them again."""
-    restored = set(restore_pods(api))
+def _mend(api: KubeApi) -> set[str]:
+    """Give marked Pods their Ready back, until the Services send to them again. Returns all that were marked."""
+    marked = {_name(pod) for pod in api.list("Pod") if _marked(pod)}
+    restored = set(restore_pods(api)) if marked else set()
     if restored:
         _happens(
             api, "EndpointSlice", None, {}, lambda slices: not _missing(slices.values(), restored), _SLICES_SECONDS
         )
+    return marked
 
 
 def _missing(slices: Iterable[Mapping[str, Any]], pods: set[str]) -> bool:
@@ -301,7 +317,7 @@ def restore_pods(api: KubeApi) -> list[str]:
                 "PATCH", path, body={"status": {"conditions": [condition]}},
                 content_type="application/strategic-merge-patch+json",
             )  # fmt: skip
-            restored.append(f"{metadata['namespace']}/{metadata['name']}")
+            restored.append(_name(pod))
     return restored
 
 
