@@ -27,7 +27,7 @@ def write(report: ClassReport, folder: Path) -> list[Path]:
     lines = csv.writer(text, lineterminator="\r\n")
     lines.writerow(_header(table))
     lines.writerows(list(_line(table, total)) for total in table.totals())
-    return [replace_file(folder / NAME, text.getvalue().encode("utf-8-sig"))]
+    return [replace_file(folder / NAME, [text.getvalue().encode("utf-8-sig")])]
 
 
 def harmless(text: str) -> str:

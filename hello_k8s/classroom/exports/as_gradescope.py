@@ -35,7 +35,7 @@ def write(report: ClassReport, folder: Path) -> list[Path]:
         name, other = (NAME, UNGRADED) if total.earned is not None else (UNGRADED, NAME)
         (place / other).unlink(missing_ok=True)
         text = json.dumps(results(table, total), ensure_ascii=False, indent=1) + "\n"
-        written.append(replace_file(place / name, storable(text).encode()))
+        written.append(replace_file(place / name, [storable(text).encode()]))
     return written
 
 

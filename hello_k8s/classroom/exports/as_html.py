@@ -35,18 +35,18 @@ WORDS = (
     "title", "language", "skip", "started", "took", "took_minutes", "version", "file_note", "learners",
     "mean", "median", "mean_note", "submitted", "not_submitted", "ungraded", "ungraded_note", "ungraded_banner",
     "distribution", "distribution_of", "all_labs", "chart_alt", "chart_numbers", "percent", "count", "left_out",
-    "nobody", "hardest", "hardest_note", "hardest_none", "check", "pass_rate", "passed_of", "cause",
+    "nobody", "hardest", "hardest_note", "hardest_none", "check", "more", "fewer", "pass_rate", "passed_of", "cause",
     "cause_times", "table", "table_note", "search", "show", "show_all", "show_ungraded", "show_not_submitted",
     "show_partial", "shown", "none_shown", "learner", "total", "state_not_submitted", "state_ungraded", "p", "f",
     "t", "e", "n", "back", "previous", "next", "print", "print_all", "print_ready", "no_learner", "said", "seen",
-    "evidence", "hints", "output", "attempts", "replay_notes", "drift", "source", "reason", "unmapped",
+    "same_cause", "evidence", "hints", "output", "attempts", "replay_notes", "drift", "source", "reason", "unmapped",
     "unmapped_note",
 )  # fmt: skip
 
 
 def write(report: ClassReport, folder: Path) -> list[Path]:
     """Write report.html into `folder`."""
-    return [replace_file(folder / NAME, storable(page(report)).encode())]
+    return [replace_file(folder / NAME, [storable(page(report)).encode()])]
 
 
 def page(report: ClassReport) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,24 @@ SCHEMA_FILE = Path(__file__).with_name("class-1.schema.json")
 
 def write(report: ClassReport, folder: Path) -> list[Path]:
     """Write class.json into `folder`."""
-    text = json.dumps(to_dict(report), ensure_ascii=False, indent=1) + "\n"
-    return [replace_file(folder / NAME, storable(text).encode())]
+    return [replace_file(folder / NAME, (storable(text).encode() for text in _pieces(report)))]
 
 
 def to_dict(report: ClassReport) -> dict[str, Any]:
     """The report as class-1.schema.json describes it."""
+    return {**_head(report), "rows": [_row(row) for row in report.rows]}
+
+
+def _pieces(report: ClassReport) -> Iterator[str]:
+    """The document, a row a line: a class of a thousand is tens of megabytes, and never in memory at once."""
+    yield json.dumps(_head(report), ensure_ascii=False, indent=1).removesuffix("\n}")
+    yield ',\n "rows": ['
+    for number, row in enumerate(report.rows):
+        yield (",\n  " if number else "\n  ") + json.dumps(_row(row), ensure_ascii=False)
+    yield "\n ]\n}\n"
+
+
+def _head(report: ClassReport) -> dict[str, Any]:
     table = Table(report)
     return {
         "schema": SCHEMA,
@@ -38,7 +51,6 @@ def to_dict(report: ClassReport) -> dict[str, Any]:
             {"learner": total.learner, "state": total.state, "earned": total.earned, "possible": total.possible}
             for total in table.totals()
         ],
-        "rows": [_row(row) for row in report.rows],
         "unmapped": [{"source": item.source, "reason": dict(item.reason)} for item in report.unmapped],
     }
 

@@ -22,13 +22,13 @@ def storable(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def replace_file(file: Path, content: bytes) -> Path:
-    """Put `content` at `file`: whoever reads meanwhile gets the old or the new content, also after a crash."""
+def replace_file(file: Path, content: Iterable[bytes]) -> Path:
+    """Put the pieces of `content` at `file`: a reader gets all of the old or all of the new, also after a crash."""
     file.parent.mkdir(parents=True, exist_ok=True)
     written = file.with_name(f".{file.name[:_LENGTH]}.{os.getpid()}.new")
     try:
         with written.open("wb") as stream:
-            stream.write(content)
+            stream.writelines(content)
             stream.flush()
             os.fsync(stream.fileno())
         written.replace(file)

@@ -20,7 +20,7 @@ function drawn(spread) {
     const x = CHART.left + place * bar;
     image.append(svg("rect", { x: x + 3, y: y(count), width: bar - 6, height: Math.max(0, y(0) - y(count)), rx: 3, class: "bar" }));
     if (count) image.append(svg("text", { x: x + bar / 2, y: y(count) - 6, class: "value" }, String(count)));
-    image.append(svg("text", { x, y: CHART.height - 10, class: "axis" }, `${(place * 100) / bins}`));
+    if (place % 2 === 0) image.append(svg("text", { x, y: CHART.height - 10, class: "axis" }, `${(place * 100) / bins}`));
   });
   image.append(svg("text", { x: CHART.width - CHART.right, y: CHART.height - 10, class: "axis" }, "100 %"));
   if (spread.mean !== null) {

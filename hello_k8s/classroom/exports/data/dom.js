@@ -1,6 +1,6 @@
 // The class, and how the page is written: by elements and text, never by markup.
 const report = JSON.parse(document.getElementById("data").textContent);
-const page = { language: document.documentElement.lang, sort: { key: "learner", down: false }, search: "", show: "all", scope: 0 };
+const page = { language: document.documentElement.lang, sort: { key: "learner", down: false }, search: "", show: "all", scope: 0, more: false };
 
 /** The sentence `name` in the reader's language, its {blanks} filled in. */
 function say(name, values = {}) {

@@ -3,8 +3,8 @@ function facts(title, lines, kind = "") {
   return lines.length ? el("div", { class: `facts ${kind}` }, el("h4", {}, title), lines) : null;
 }
 
-/** What several checks of a lab say in the same words is said once, and then referred to. */
-function outcomeBody(check, outcome) {
+/** What is told of a check. `same` is an earlier check of the lab of which the very same is told. */
+function outcomeBody(check, outcome, same) {
   const [letter, said = -1, seen = [], evidence = [], output = -1] = outcome;
   const pre = (text) => el("pre", { tabindex: "0" }, text);
   const message = said >= 0 ? pooled(said) : "";
@@ -12,23 +12,25 @@ function outcomeBody(check, outcome) {
   const known = new Set([message, ...causes]);
   const proofs = evidence.map(pooled).filter((text) => !known.has(text));
   const hints = letter === "f" || letter === "t" || letter === "n" ? check.hints : [];
+  const help = hints.length ? el("details", { class: "hints" }, el("summary", {}, say("hints", { count: number(hints.length) })), el("ol", {}, hints.map((hint) => el("li", {}, prose(pick(hint)))))) : null;
+  if (same) return [el("p", { class: "said note" }, prose(say("same_cause", { check: same.id }))), help];
   return [
     facts(say("said"), message ? [el("p", { class: "said" }, prose(message))] : []),
     facts(say("seen"), causes.map((text) => el("p", { class: "said" }, prose(text)))),
     facts(say("evidence"), proofs.length ? [pre(proofs.join("\n"))] : []),
     output >= 0 ? el("details", { class: "quiet" }, el("summary", {}, say("output")), pre(pooled(output))) : null,
-    hints.length ? el("details", { class: "hints" }, el("summary", {}, say("hints", { count: number(hints.length) })), el("ol", {}, hints.map((hint) => el("li", {}, prose(pick(hint)))))) : null,
+    help,
   ];
 }
 
-function outcomeItem(check, outcome, open) {
+function outcomeItem(check, outcome, same) {
   const letter = outcome[0], earned = letter === "p" ? check.points : 0;
-  const body = outcomeBody(check, outcome).filter(Boolean);
+  const body = outcomeBody(check, outcome, same).filter(Boolean);
   const worth = letter === "e" ? `– / ${number(check.points)}` : `${number(earned)} / ${number(check.points)}`;
   const head = [el("span", { class: `mark ${letter}` }, el("span", { "aria-hidden": "true" }, MARKS[letter]), el("span", { class: "sr" }, say(letter))),
     el("span", { class: "question" }, prose(pick(check.question)), " ", el("span", { class: "note" }, check.id), letter === "f" || letter === "p" ? null : el("span", { class: `chip ${letter === "e" ? "ungraded" : "missing"}` }, say(letter))),
     el("span", { class: "worth" }, worth)];
-  return body.length ? el("details", { class: "check", open }, el("summary", {}, head), el("div", { class: "body" }, body)) : el("div", { class: "check" }, el("div", { class: "line" }, head));
+  return body.length ? el("details", { class: "check", open: true }, el("summary", {}, head), el("div", { class: "body" }, body)) : el("div", { class: "check" }, el("div", { class: "line" }, head));
 }
 
 function labCard(row, lab) {
@@ -41,7 +43,13 @@ function labCard(row, lab) {
   // of a lab that nobody handed in, every check would say the same
   const missing = row.state === "not_submitted";
   const said = missing && row.reason === undefined && row.checks.length && row.checks[0][1] >= 0 ? el("p", { class: "said" }, prose(pooled(row.checks[0][1]))) : null;
-  const checks = missing ? [] : lab.checks.map((check, place) => outcomeItem(check, row.checks[place], row.checks[place][0] !== "p"));
+  const told = new Map();
+  const checks = missing ? [] : lab.checks.map((check, place) => {
+    const outcome = row.checks[place], key = outcome.length > 1 ? JSON.stringify(outcome.slice(1, 4)) : "";
+    const same = key ? told.get(key) : undefined;
+    if (key && !same) told.set(key, check);
+    return outcomeItem(check, outcome, same);
+  });
   const rewrites = (row.rewrites ?? []).map(pooled);
   return el("section", { class: `card lab ${row.state}`, id },
     el("div", { class: "head" }, title, points(row.state, row.earned, lab.possible)), notes, said, checks,

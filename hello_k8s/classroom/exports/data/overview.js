@@ -16,21 +16,32 @@ function banner() {
   return count ? el("p", { class: "banner", role: "note" }, el("b", {}, "! "), prose(say("ungraded_banner", { count: number(count) }))) : null;
 }
 
+/** Hardest checks shown until the reader asks for all. */
+const FEW = 5;
+
 function hardest() {
+  const body = el("tbody");
+  const more = report.hardest.length > FEW ? el("button", { type: "button", class: "button", onclick: () => { page.more = !page.more; fill(); } }) : null;
+  const fill = () => {
+    body.replaceChildren(...report.hardest.map(line));
+    more?.setAttribute("aria-expanded", String(page.more));
+    if (more) more.textContent = page.more ? say("fewer") : say("more", { count: number(report.hardest.length) });
+  };
   const head = [say("check"), say("pass_rate"), say("cause")].map((name) => el("th", { scope: "col" }, name));
-  const line = (hard) => {
+  const line = (hard, place) => {
     const lab = report.labs.find((lab) => lab.id === hard.lab), check = lab.checks.find((check) => check.id === hard.check);
     const rate = hard.passed / hard.tried, fill = el("span");
     fill.style.width = `${rate * 100}%`;
-    return el("tr", {},
+    return el("tr", { hidden: place >= FEW && !page.more },
       el("th", { scope: "row" }, el("span", {}, prose(pick(check.question))), el("span", { class: "note" }, `${pick(lab.title)} · ${hard.lab} · ${hard.check}`)),
       el("td", { class: "rate" }, el("span", { class: "percent" }, `${number(rate * 100)} %`), el("span", { class: "meter", "aria-hidden": "true" }, fill),
         el("span", { class: "note" }, say("passed_of", { passed: number(hard.passed), tried: number(hard.tried) }))),
       el("td", { class: "cause" }, hard.cause ? el("span", { class: "said" }, prose(pick(hard.cause))) : "", hard.seen > 1 ? el("span", { class: "note" }, say("cause_times", { count: number(hard.seen) })) : null));
   };
+  fill();
   return el("section", { class: "card", "aria-labelledby": "hardest" }, el("h2", { id: "hardest" }, say("hardest")),
     el("p", { class: "note" }, say("hardest_note")),
-    report.hardest.length ? el("table", { class: "hard" }, el("thead", {}, el("tr", {}, head)), el("tbody", {}, report.hardest.map(line))) : el("p", {}, say("hardest_none")));
+    report.hardest.length ? el("table", { class: "hard" }, el("thead", {}, el("tr", {}, head)), body) : el("p", {}, say("hardest_none")), more);
 }
 
 function unmapped() {
