@@ -20,7 +20,7 @@ from hello_k8s.language import t
 from hello_k8s.tomlfile import read_toml
 
 #: Letters and digits of any script, so that a Korean name is fine; it names a file and a folder.
-_ID = re.compile(r"\w[\w.@+-]{0,63}")
+ID = re.compile(r"\w[\w.@+-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def introduce(name: str) -> Learner:
     """
     file = learner_file()
     if not file.exists():
-        if not _ID.fullmatch(name):
+        if not ID.fullmatch(name):
             raise UsageError(t("lab.wrong_id", id=name), why=t("lab.id_expected"))
         file.parent.mkdir(parents=True, exist_ok=True)
         written = file.with_suffix(".toml.new")
@@ -70,7 +70,7 @@ def learner() -> Learner:
         return introduce(default_id())
     table = read_toml(learner_file())
     found = Learner(table.string("id"), table.integer("seed"))
-    if not _ID.fullmatch(found.id):
+    if not ID.fullmatch(found.id):
         raise table.error("id", t("lab.id_expected"))
     table.nothing_else()
     return found

@@ -209,7 +209,7 @@ def test_a_changed_learner_toml_is_named_with_its_key(home: Path, text: str, key
 
 def test_the_default_name_can_always_name_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("getpass.getuser", lambda: "DOMAIN\\some one")
-    assert identity._ID.fullmatch(identity.default_id())
+    assert identity.ID.fullmatch(identity.default_id())
 
     def nobody() -> str:
         raise KeyError("uid")
