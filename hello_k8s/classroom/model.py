@@ -33,10 +33,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Unmapped:
-    """Something in the class folder of which it isn't known whose it is: shown, never graded, never guessed."""
+    """Something in the class folder that can't be said to be an answer: shown, never graded, never guessed.
+
+    Where it is known whose it is but not what to grade (two answers that differ), `learner` and `labs` name the rows
+    that it leaves ungraded: these were handed in, and are no zero.
+    """
 
     source: str
     reason: Texts
+    learner: str | None = None
+    labs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
