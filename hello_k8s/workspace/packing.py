@@ -50,12 +50,17 @@ def pack(labs: Sequence[Lab] = (), output: Path | None = None) -> Packed:
         for name in present:
             entries[f"{who.id}/{lab.id}/{name}"] = _content(workspace.folder_of(lab) / name)
         contents.append((lab.id, tuple(present), tuple(absent)))
-    data = _zip(entries) if file.suffix == ".zip" else _tar(entries)
+    data = archived(entries, file.name)
     file.parent.mkdir(parents=True, exist_ok=True)
     written = file.with_name(file.name + ".new")
     written.write_bytes(data)
     written.replace(file)
     return Packed(file, tuple(contents))
+
+
+def archived(entries: Mapping[str, bytes], name: str) -> bytes:
+    """`entries` (name → content) as the bytes of an archive called `name`: a zip or, for another name, a .tar.gz."""
+    return _zip(entries) if name.endswith(".zip") else _tar(entries)
 
 
 def _content(file: Path) -> bytes:
