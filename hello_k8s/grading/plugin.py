@@ -6,9 +6,9 @@ Loaded by `-p` in pyproject.toml and never from a conftest. (PYTEST_DONT_REWRITE
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import threading
-import traceback
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,17 +19,20 @@ import pytest
 from hello_k8s import catalog, paths
 from hello_k8s.catalog import Lab
 from hello_k8s.errors import HelloError
-from hello_k8s.grading import fixtures, report
-from hello_k8s.grading.attempt import Attempt, Mode, merged
+from hello_k8s.grading import fixtures, guard, report
+from hello_k8s.grading.attempt import Mode
 from hello_k8s.grading.fixtures import ATTEMPT
 from hello_k8s.grading.ground import Ground
-from hello_k8s.grading.verdict import CheckResult, Kind, NotSubmitted, Result, TimedOut, Unmet, everywhere, verdict_of
+from hello_k8s.grading.guard import pytest_collection, pytest_load_initial_conftests
+from hello_k8s.grading.outcome import outcome
+from hello_k8s.grading.overlay import covered, overlaid
+from hello_k8s.grading.subjects import CARRIED, CLASS, Grading, HandedIn, Subject
+from hello_k8s.grading.verdict import Kind, NotSubmitted, Result, TimedOut, Unmet
 from hello_k8s.language import both, t
 from hello_k8s.progress import SILENT, Progress
 
 #: Seconds that the body of one check may take; what replay builds and starts for it isn't counted.
 CHECK_SECONDS = 60.0
-_OUTPUT_LIMIT = 20_000
 
 
 @dataclass(eq=False)
@@ -47,88 +50,52 @@ class Chosen:
     problems: list[str] = field(default_factory=list)
 
 
-class Grading:
-    """The labs of one pytest run: their attempts, and what became of each check."""
-
-    def __init__(self, chosen: Chosen | None) -> None:
-        self.chosen = chosen
-        self.attempts: dict[Path, Attempt | None] = {}
-        self.checks: dict[str, dict[str, CheckResult]] = {}
-        self.results: list[Result] = []
-
-    def finish(self, attempt: Attempt) -> None:
-        """Make the result of an attempt whose last check has run, and remove what it made."""
-        known = self.checks.get(attempt.lab.id, {})
-        try:
-            ordered = tuple(known[check.id] for check in attempt.lab.checks if check.id in known)
-            self.results.append(attempt.result(ordered))
-        finally:
-            attempt.close()
-
-
 GRADING = pytest.StashKey[Grading]()
+SUBJECT = pytest.StashKey[Subject]()
+#: The parameter that turns a check into one for each learner.
+LEARNER = "_learner"
+#: Where a learner's answer is who handed in none.
+NOTHING = Path("/nonexistent")
+__all__ = ["CHECK_SECONDS", "GRADING", "Chosen", "pytest_collection", "pytest_load_initial_conftests"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("hello, k8s")
     group.addoption("--submission", metavar="DIR", default=None, help=t("grading.help.submission"))
     group.addoption("--as-submitted", action="store_true", default=False, help=t("grading.help.as_submitted"))
+    group.addoption("--overlay", metavar="DIR", default=None, help=t("submissions.help.overlay"))
     group.addoption("--result", metavar="FILE", default=None, help=t("grading.help.result"))
 
 
-# -- nothing of a submission configures its own grading
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Refuse before the first conftest is imported: importing it is running it."""
-    _refuse_foreign(early_config)
-    options = early_config.known_args_namespace
-    if not options.noconftest:
-        for name in options.file_or_dir:
-            path = Path(str(name).split("::")[0]).resolve()
-            foreign = next((f for f in (path / "conftest.py", *_conftests_above(path)) if f.is_file()), None)
-            if foreign and not _inside(foreign):
-                raise pytest.UsageError(_outside(foreign))
-
-
-def _conftests_above(path: Path) -> Iterator[Path]:
-    return (parent / "conftest.py" for parent in path.parents)
-
-
-def _refuse_foreign(config: pytest.Config) -> None:
-    for path in (config.inipath, config.rootpath):
-        if path is not None and not _inside(path):
-            raise pytest.UsageError(_outside(path))
-
-
-def _inside(path: Path) -> bool:
-    """In the repository, and not in the learner's own folder of it."""
-    path, workspace = path.resolve(), paths.workspace().resolve()
-    return path.is_relative_to(paths.ROOT) and not path.is_relative_to(workspace)
-
-
-def _outside(path: Path) -> str:
-    return f"{t('grading.outside', path=path)} {t('grading.outside_next')}"
-
-
 def pytest_configure(config: pytest.Config) -> None:
-    _refuse_foreign(config)
+    guard.refuse_foreign(config)
     if config.getoption("--submission") and config.getoption("--as-submitted"):
         raise pytest.UsageError(t("grading.both_options"))
+    config.addinivalue_line("markers", "xdist_group(name): tests of one group run in one process")
     config.pluginmanager.register(fixtures, "hello-k8s-fixtures")
-    chosen = (plugin for plugin in config.pluginmanager.get_plugins() if isinstance(plugin, Chosen))
-    config.stash[GRADING] = Grading(next(chosen, None))
+    chosen = next((plugin for plugin in config.pluginmanager.get_plugins() if isinstance(plugin, Chosen)), None)
+    labs = {} if chosen else _overlaid(config)
+    ground = (chosen and chosen.ground) or Ground(progress=chosen.progress if chosen else SILENT)
+    grading = config.stash[GRADING] = Grading(chosen, labs, ground)
+    config.pluginmanager.register(grading, "hello-k8s-grading")
+    if getattr(config.option, "dist", "no") in ("load", "worksteal") and _grades(config):
+        config.option.dist = "loadgroup"  # the checks of one answer share what was built for it
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
-    outcome = yield
-    for plugin in session.config.pluginmanager.get_plugins():
-        file = getattr(plugin, "__file__", None)
-        if file and Path(file).name == "conftest.py" and not _inside(Path(file)):
-            raise pytest.UsageError(_outside(Path(file)))
-    return outcome
+def _overlaid(config: pytest.Config) -> dict[Path, Lab]:
+    """The labs that `--overlay` adds to, by the folder that it leaves alone."""
+    given = config.getoption("--overlay")
+    if not given:
+        return {}
+    try:
+        labs = [catalog.lab(name) for name in covered(Path(given))]
+        return {lab.folder: overlaid(lab, Path(given)) for lab in labs}
+    except HelloError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def _grades(config: pytest.Config) -> bool:
+    return any(Path(arg.split("::")[0]).resolve().is_relative_to(paths.LABS) for arg in config.args)
 
 
 # -- which checks belong to which lab
@@ -142,21 +109,64 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
 _collect_problems: list[str] = []
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    lab = parent.config.stash[GRADING].labs.get(module_path.parent)
+    if lab is None or module_path.name != "checks.py":
+        return None
+    module: Overlaid = Overlaid.from_parent(parent, path=module_path)
+    module.merged = lab.folder / "checks.py"
+    return module
+
+
+class Overlaid(pytest.Module):
+    """A lab's checks.py, called what it is called and read from where the hidden checks were added to it."""
+
+    merged: Path
+
+    def _getobj(self) -> Any:
+        own, self.path = self.path, self.merged
+        try:
+            return super()._getobj()  # type: ignore[no-untyped-call]
+        finally:
+            self.path = own
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each check of each lab once for each learner of a class."""
+    members = metafunc.config.stash.get(CLASS, None)
+    if members and metafunc.definition.path.name == "checks.py" and _is_lab(metafunc.definition.path.parent):
+        metafunc.fixturenames.append(LEARNER)
+        names = [re.sub(r"[^\w.+@-]+", "_", learner) for learner in members.learners]
+        metafunc.parametrize(LEARNER, range(len(names)), ids=names)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, object, object]:
     grading = config.stash[GRADING]
     if grading.chosen:
         grading.chosen.problems += _collect_problems
     _collect_problems.clear()
     found: dict[str, set[str]] = {}
     for item in items:
-        if item.path.name != "checks.py":
-            continue
-        attempt = _attempt_of(item.path.parent, config, grading)
-        if attempt is not None:
-            item.stash[ATTEMPT] = attempt
-            found.setdefault(attempt.lab.id, set()).add(_check_id(item))
-    labs = [attempt.lab for attempt in grading.attempts.values() if attempt]
+        subject = _subject_of(item, config, grading) if item.path.name == "checks.py" else None
+        if subject is not None:
+            item.stash[SUBJECT] = subject
+            item.add_marker(pytest.mark.xdist_group(subject.group))
+            found.setdefault(subject.lab.id, set()).add(_check_id(item))
+    _compare(found, config, grading)
+    outcome = yield
+    # An answer's checks one after another, whatever sorted them otherwise; what is no check stays where it is.
+    order = {subject: number for number, subject in enumerate(filter(None, grading.subjects.values()))}
+    places = [place for place, item in enumerate(items) if SUBJECT in item.stash]
+    ordered = sorted((items[place] for place in places), key=lambda item: order[item.stash[SUBJECT]])
+    for place, item in zip(places, ordered, strict=True):
+        items[place] = item
+    return outcome
+
+
+def _compare(found: dict[str, set[str]], config: pytest.Config, grading: Grading) -> None:
+    """Refuse what names other checks than its lab.toml, and options that don't fit the labs."""
+    labs = list({subject.lab.id: subject.lab for subject in grading.subjects.values() if subject}.values())
     for option in ("--submission", "--result"):
         if config.getoption(option) and len(labs) != 1:
             raise pytest.UsageError(t("grading.one_lab", option=option, labs=", ".join(lab.id for lab in labs) or "—"))
@@ -178,40 +188,58 @@ def _check_id(item: pytest.Item) -> str:
     return str(getattr(item, "originalname", None) or item.name).removeprefix("test_")
 
 
-def _attempt_of(folder: Path, config: pytest.Config, grading: Grading) -> Attempt | None:
-    """The attempt for the lab in `folder`, made when it is first met; None where `folder` is no lab."""
-    if folder not in grading.attempts:
-        grading.attempts[folder] = _new_attempt(folder, config, grading.chosen)
-    return grading.attempts[folder]
+def _is_lab(folder: Path) -> bool:
+    return folder.is_relative_to(paths.LABS) and (folder / "lab.toml").is_file()
 
 
-def _new_attempt(folder: Path, config: pytest.Config, chosen: Chosen | None) -> Attempt | None:
-    if chosen:
+def _subject_of(item: pytest.Item, config: pytest.Config, grading: Grading) -> Subject | None:
+    """The subject that `item` checks, made when it is first met; None where its folder is no lab."""
+    number: int = item.callspec.params.get(LEARNER, 0) if hasattr(item, "callspec") else 0
+    key = (item.path.parent, number)
+    if key not in grading.subjects:
+        grading.subjects[key] = _new_subject(*key, config, grading)
+    return grading.subjects[key]
+
+
+def _new_subject(folder: Path, number: int, config: pytest.Config, grading: Grading) -> Subject | None:
+    if chosen := grading.chosen:
         if chosen.lab.folder.resolve() != folder.resolve():
             return None
-        return Attempt(
-            chosen.lab,
-            chosen.folder,
-            mode=chosen.mode,
-            kind=chosen.kind,
-            seed=chosen.seed,
-            ground=chosen.ground,
-            progress=chosen.progress,
-        )
-    if not (folder / "lab.toml").is_file() or not folder.is_relative_to(paths.LABS):
+        return Subject(chosen.lab, chosen.folder, chosen.mode, chosen.kind, seed=chosen.seed, progress=chosen.progress)
+    if not _is_lab(folder):
         return None
     try:
-        lab = catalog.read_lab(folder)
+        lab = grading.labs.get(folder) or catalog.read_lab(folder)
     except HelloError as error:
         raise pytest.UsageError(str(error)) from error
+    if members := config.stash.get(CLASS, None):
+        learner = members.learners[number]
+        answer = members.answers.get((learner, lab.id)) or HandedIn(NOTHING)
+        return Subject(
+            lab, answer.folder, "replay", "submission", learner, number, answer.seed, answer.refused
+        )  # fmt: skip
     submitted = config.getoption("--submission")
     if submitted:
         target = Path(submitted).resolve()
         if not target.is_dir():
             raise pytest.UsageError(t("grading.no_folder", folder=target))
-        return Attempt(lab, target, mode="replay", kind="submission")
+        return Subject(lab, target, "replay", "submission")
     mode: Mode = "replay" if config.getoption("--as-submitted") else lab.check
-    return Attempt(lab, paths.workspace() / lab.chapter / lab.section, mode=mode, kind="workspace")
+    return Subject(lab, paths.workspace() / lab.chapter / lab.section, mode, "workspace")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    if session.testsfailed or session.config.option.collectonly:
+        return  # nothing is going to run
+    for item in session.items:
+        if SUBJECT in item.stash:
+            session.config.stash[GRADING].expect(item.stash[SUBJECT], _check_id(item))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
+    node.config.stash[GRADING].expect_ids(ids)
 
 
 # -- running a check
@@ -219,8 +247,13 @@ def _new_attempt(folder: Path, config: pytest.Config, chosen: Chosen | None) -> 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    attempt = item.stash.get(ATTEMPT, None)
-    if attempt is not None and not attempt.files:
+    subject = item.stash.get(SUBJECT, None)
+    if subject is None:
+        return
+    attempt = item.stash[ATTEMPT] = subject.begin(item.config.stash[GRADING].ground)
+    if subject.refused:
+        raise Unmet(subject.refused)
+    if not attempt.files:
         files = ", ".join(attempt.lab.deliverables)
         text = both("grading.not_submitted", files=files)
         if attempt.kind == "workspace":
@@ -258,20 +291,27 @@ def limited(seconds: float) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    if SUBJECT in item.stash and _is_last(item, nextitem):
+        # The next answer gets fixtures of its own, those of the whole module included.
+        item.session._setupstate.teardown_exact(None)
     outcome = yield
-    attempt = item.stash.get(ATTEMPT, None)
-    if attempt is not None:
-        attempt.end_check()
+    if ATTEMPT in item.stash:
+        item.stash[ATTEMPT].end_check()
     return outcome
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
     outcome = yield
-    attempt = item.stash.get(ATTEMPT, None)
-    if attempt is not None and (nextitem is None or nextitem.stash.get(ATTEMPT, None) is not attempt):
-        item.config.stash[GRADING].finish(attempt)
+    subject = item.stash.get(SUBJECT, None)
+    if subject is not None and subject.attempt is not None and _is_last(item, nextitem):
+        subject.attempt.close()
+        subject.attempt = None
     return outcome
+
+
+def _is_last(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+    return nextitem is None or nextitem.stash.get(SUBJECT, None) is not item.stash[SUBJECT]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -280,69 +320,23 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     made = yield
     attempt = item.stash.get(ATTEMPT, None)
-    if attempt is None:
-        return made
-    if call.excinfo is None and call.when != "call":
+    if attempt is None or (call.excinfo is None and call.when != "call"):
         return made
     check = next(c for c in attempt.lab.checks if c.id == _check_id(item))
-    result = _checked(attempt, check, call, made)
-    known = item.config.stash[GRADING].checks.setdefault(attempt.lab.id, {})
-    known[check.id] = merged(known[check.id], result) if check.id in known else result
+    result = outcome(attempt, check, call, made)
+    grading = item.config.stash[GRADING]
+    setattr(made, CARRIED, grading.carry(item.stash[SUBJECT], attempt, result))
     if result.verdict != "passed":
         made.outcome = "failed"
         made.verdict = result.verdict  # type: ignore[attr-defined]
+        # As JUnit's XML tells failures from errors: by where they happened.
+        made.when = "setup" if result.verdict == "errored" else "call"
         # Only a bug in a check is read with a traceback.
         if result.verdict != "errored" or isinstance(call.excinfo and call.excinfo.value, HelloError):
             made.longrepr = report.cause(result)
+    if result.verdict == "errored" and grading.chosen is None:
+        grading.ground = Ground()  # what was true of the machine isn't any more
     return made
-
-
-def _checked(
-    attempt: Attempt, check: catalog.Check, call: pytest.CallInfo[None], made: pytest.TestReport
-) -> CheckResult:
-    """The outcome of one phase of a check."""
-    error = call.excinfo.value if call.excinfo else None
-    if isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
-        raise error
-    verdict = verdict_of(error)
-    if isinstance(error, pytest.fail.Exception) and call.when == "call":
-        verdict = "failed"  # a check may say so instead of asserting; pytest itself uses it for broken fixtures
-    result = CheckResult(
-        id=check.id,
-        question=check.question,
-        points=check.points,
-        verdict=verdict,
-        hints=check.hints,
-        output="".join(text for _, text in made.sections)[-_OUTPUT_LIMIT:] if call.when == "call" else "",
-        seconds=call.duration,
-    )
-    if error is None:
-        return result
-    message, evidence = _said(error, made.skipped)
-    causes = attempt.causes(error) if result.verdict in ("failed", "timed_out") else ()
-    return replace(result, message=message, evidence=tuple(evidence), diagnosis=causes)
-
-
-def _said(error: BaseException, skipped: bool) -> tuple[dict[str, str], list[str]]:
-    """What an exception says to the learner, in every language, and the facts that it carries."""
-    if skipped:
-        return both("grading.skipped"), [str(error)]
-    notes = "".join(f" {note}" for note in getattr(error, "__notes__", ()))
-    if isinstance(error, Unmet | TimedOut):
-        texts = {language: text + notes for language, text in error.texts.items()}
-        return texts, list(getattr(error, "evidence", ()))
-    if isinstance(error, AssertionError | pytest.fail.Exception):
-        return everywhere(_short(str(error)) + notes), []
-    if isinstance(error, HelloError):
-        return everywhere(str(error)), []
-    lines = traceback.format_exception(error)
-    return everywhere(f"{type(error).__name__}: {error}"), "".join(lines[-8:]).splitlines()
-
-
-def _short(text: str) -> str:
-    """An assertion's own message, without the lines that pytest adds about where the values came from."""
-    first, _, rest = text.partition("\nassert ")
-    return first if rest and first else text
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -358,23 +352,29 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     grading = session.config.stash.get(GRADING, None)
-    if grading is None:
+    if grading is None or hasattr(session.config, "workerinput"):
         return
     if grading.chosen:
-        grading.chosen.results += grading.results
+        grading.gather({grading.chosen.lab.id: grading.chosen.lab})
+        grading.chosen.results += [each.result for each in grading.outcomes]
+        return
+    if not grading.lab_ids:
         return
     from hello_k8s.grading.run import confirmed
 
-    labs = {attempt.lab.id: attempt.lab for attempt in grading.attempts.values() if attempt}
-    grading.results = [confirmed(result, labs[result.lab]) for result in grading.results]
+    everything = {lab.id: grading.labs.get(lab.folder, lab) for lab in catalog.labs()}
+    grading.gather({id: lab for id, lab in everything.items() if id in grading.lab_ids})
+    grading.outcomes = [replace(each, result=confirmed(each.result, each.lab)) for each in grading.outcomes]
     file = session.config.getoption("--result")
-    if file and grading.results:
-        Path(file).write_text(grading.results[0].to_json(), "utf-8")
+    if file and grading.outcomes:
+        Path(file).write_text(grading.outcomes[0].result.to_json(), "utf-8")
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     grading = config.stash.get(GRADING, None)
-    for result in grading.results if grading else ():
-        terminalreporter.section(result.lab)
-        for line in report.lines(result):
+    if grading is None or CLASS in config.stash:
+        return
+    for each in grading.outcomes:
+        terminalreporter.section(each.lab.id)
+        for line in report.lines(each.result):
             terminalreporter.line(line)

@@ -10,7 +10,7 @@ import pytest
 
 from hello_k8s import paths
 from hello_k8s.catalog import read_lab
-from hello_k8s.grading import grade, plugin, run
+from hello_k8s.grading import grade, guard, plugin, run
 
 
 @pytest.fixture(autouse=True)
@@ -296,9 +296,9 @@ def test_a_submission_cant_configure_its_own_grading(repository, make_lab, submi
 
 def test_the_learners_folder_of_the_repository_is_outside_too(tmp_path, monkeypatch):
     monkeypatch.setenv("HELLO_K8S_WORKSPACE", str(paths.ROOT / "workspace"))
-    assert plugin._inside(paths.ROOT / "labs/ch1/x/conftest.py")
-    assert not plugin._inside(paths.ROOT / "workspace/ch1/x/conftest.py")
-    assert not plugin._inside(tmp_path / "conftest.py")
+    assert guard.inside(paths.ROOT / "labs/ch1/x/conftest.py")
+    assert not guard.inside(paths.ROOT / "workspace/ch1/x/conftest.py")
+    assert not guard.inside(tmp_path / "conftest.py")
 
 
 def test_lab_check_imports_no_large_client(make_lab, tmp_path):

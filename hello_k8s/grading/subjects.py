@@ -1,0 +1,172 @@
+"""What one pytest run grades: whose answer to which lab, and what became of it, in whichever process it ran."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import hello_k8s
+from hello_k8s.catalog import Lab
+from hello_k8s.grading.attempt import Attempt, Mode, merged
+from hello_k8s.grading.ground import Ground
+from hello_k8s.grading.verdict import CheckResult, Kind, Result, Texts
+from hello_k8s.language import both
+from hello_k8s.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from hello_k8s.grading.plugin import Chosen
+
+#: The name below which a report carries its check's result from one process of a run to another.
+CARRIED = "hello_k8s_result"
+_NODE_ID = re.compile(r"checks\.py::test_(?P<check>\w+)(\[.*\])?@(?P<lab>[^@]+)#(?P<number>\d+)$", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class HandedIn:
+    """One learner's answer in a class folder. `refused` says why nothing of it is run."""
+
+    folder: Path
+    seed: int = 0
+    refused: Texts | None = None
+
+
+@dataclass(frozen=True)
+class Class:
+    """The learners of a class, and what each handed in: (learner, lab) → answer."""
+
+    learners: tuple[str, ...]
+    answers: Mapping[tuple[str, str], HandedIn]
+
+
+#: Who is graded when it is a class; put there before anything is collected.
+CLASS = pytest.StashKey[Class]()
+
+
+@dataclass(eq=False)
+class Subject:
+    """One answer to one lab. Its attempt is made when its first check runs, and is gone after its last.
+
+    `number` is the learner's place in the class; `learner` is empty where there is no class.
+    """
+
+    lab: Lab
+    folder: Path
+    mode: Mode
+    kind: Kind
+    learner: str = ""
+    number: int = 0
+    seed: int = 0
+    refused: Texts | None = None
+    progress: Progress = SILENT
+    attempt: Attempt | None = None
+
+    @property
+    def group(self) -> str:
+        """What keeps its checks together in one process. No learner's name: xdist splits at the last @."""
+        return f"{self.lab.id}#{self.number}"
+
+    def begin(self, ground: Ground) -> Attempt:
+        """Its attempt, made if there is none."""
+        if self.attempt is None:
+            self.attempt = Attempt(
+                self.lab,
+                self.folder,
+                mode=self.mode,
+                kind=self.kind,
+                seed=self.seed,
+                ground=ground,
+                progress=self.progress,
+            )
+        return self.attempt
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished subject: whose, for which lab, and its result."""
+
+    learner: str
+    lab: Lab
+    result: Result
+
+
+@dataclass(eq=False)
+class Grading:
+    """The subjects of one pytest run, and what the reports of its processes said about them."""
+
+    chosen: Chosen | None
+    labs: dict[Path, Lab] = field(default_factory=dict)
+    ground: Ground = field(default_factory=Ground)
+    learners: tuple[str, ...] = ()
+    subjects: dict[tuple[Path, int], Subject | None] = field(default_factory=dict)
+    outcomes: list[Outcome] = field(default_factory=list)
+    _expected: dict[tuple[str, int], set[str]] = field(default_factory=dict)
+    _results: dict[tuple[str, int], Result] = field(default_factory=dict)
+
+    def expect(self, subject: Subject, check: str) -> None:
+        """A check of `subject` is going to run."""
+        self._expected.setdefault((subject.lab.id, subject.number), set()).add(check)
+
+    def expect_ids(self, ids: Iterable[str]) -> None:
+        """The checks with these node ids are going to run in another process."""
+        for found in filter(None, map(_NODE_ID.search, ids)):
+            self._expected.setdefault((found["lab"], int(found["number"])), set()).add(found["check"])
+
+    def carry(self, subject: Subject, attempt: Attempt, check: CheckResult) -> dict[str, Any]:
+        """What a report takes along: numbers, texts, lists and tables only."""
+        return {"number": subject.number, "result": attempt.result((check,)).to_dict()}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Put what a report brought to what is known of its subject."""
+        carried = getattr(report, CARRIED, None)
+        if carried is None:
+            return
+        result = Result.from_dict(carried["result"])
+        key = (result.lab, carried["number"])
+        before = self._results.get(key)
+        checks = {check.id: check for check in before.checks} if before else {}
+        for check in result.checks:
+            checks[check.id] = merged(checks[check.id], check) if check.id in checks else check
+        self._results[key] = replace(result, checks=tuple(checks.values()))
+
+    @property
+    def lab_ids(self) -> set[str]:
+        """The labs of this run."""
+        return {lab for lab, _ in (*self._expected, *self._results)}
+
+    def gather(self, labs: Mapping[str, Lab]) -> None:
+        """Make the outcomes of everything that was going to run. A check that was never heard of again, because its
+        process was lost, is ours and never counts.
+        """
+        order = list(labs)
+        keys = sorted(self._expected.keys() | self._results.keys(), key=lambda key: (order.index(key[0]), key[1]))
+        self.outcomes = []
+        for key in keys:
+            (lab_id, number), expected = key, self._expected.get(key, set())
+            lab = labs[lab_id]
+            result = self._results.get(key) or _unheard(lab, bool(self.learners))
+            known = {check.id: check for check in result.checks}
+            lost = both("submissions.lost")
+            checks = tuple(
+                known.get(c.id) or CheckResult(c.id, c.question, c.points, "errored", lost, hints=c.hints)
+                for c in lab.checks
+                if c.id in known or c.id in expected
+            )
+            learner = self.learners[number] if self.learners else ""
+            self.outcomes.append(Outcome(learner, lab, replace(result, checks=checks)))
+
+
+def _unheard(lab: Lab, in_class: bool) -> Result:
+    return Result(
+        lab=lab.id,
+        kind="submission" if in_class else "workspace",
+        mode="replay" if in_class else lab.check,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        checks=(),
+        version=hello_k8s.__version__,
+    )
