@@ -1,5 +1,5 @@
 // How points are distributed: a drawing with a text alternative, and the same as numbers.
-const CHART = { width: 640, height: 240, left: 34, right: 8, top: 22, bottom: 30 };
+const CHART = { width: matchMedia("(max-width: 700px)").matches ? 400 : 1060, height: 230, left: 34, right: 8, top: 24, bottom: 30 };
 
 function binLabel(place, bins) {
   const step = 100 / bins;
@@ -18,7 +18,7 @@ function drawn(spread) {
   }
   spread.bins.forEach((count, place) => {
     const x = CHART.left + place * bar;
-    image.append(svg("rect", { x: x + 3, y: y(count), width: bar - 6, height: Math.max(0, y(0) - y(count)), rx: 3, class: "bar" }));
+    image.append(svg("rect", { x: x + 3, y: y(count), width: bar - 6, height: Math.max(0, y(0) - y(count)), rx: 4, class: "bar" }));
     if (count) image.append(svg("text", { x: x + bar / 2, y: y(count) - 6, class: "value" }, String(count)));
     if (place % 2 === 0) image.append(svg("text", { x, y: CHART.height - 10, class: "axis" }, `${(place * 100) / bins}`));
   });

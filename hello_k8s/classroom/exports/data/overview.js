@@ -33,7 +33,7 @@ function hardest() {
     const rate = hard.passed / hard.tried, fill = el("span");
     fill.style.width = `${rate * 100}%`;
     return el("tr", { hidden: place >= FEW && !page.more },
-      el("th", { scope: "row" }, el("span", {}, prose(pick(check.question))), el("span", { class: "note" }, `${pick(lab.title)} · ${hard.lab} · ${hard.check}`)),
+      el("th", { scope: "row" }, el("span", {}, prose(pick(check.question))), el("span", { class: "note" }, `${hard.lab} · ${hard.check}`)),
       el("td", { class: "rate" }, el("span", { class: "percent" }, `${number(rate * 100)} %`), el("span", { class: "meter", "aria-hidden": "true" }, fill),
         el("span", { class: "note" }, say("passed_of", { passed: number(hard.passed), tried: number(hard.tried) }))),
       el("td", { class: "cause" }, hard.cause ? el("span", { class: "said" }, prose(pick(hard.cause))) : "", hard.seen > 1 ? el("span", { class: "note" }, say("cause_times", { count: number(hard.seen) })) : null));
@@ -82,7 +82,7 @@ function classTable() {
   const body = el("tbody"), status = el("p", { class: "note", role: "status" });
   const columns = [["learner", say("learner"), ""], ["total", say("total"), "n"], ...report.labs.map((lab, place) => [place, pick(lab.title), "n", lab.id])];
   const heads = columns.map(([key, name, kind, id]) => {
-    const button = el("button", { type: "button", onclick: () => { page.sort = { key, down: page.sort.key === key ? !page.sort.down : key !== "learner" }; fill(); } }, el("span", {}, name, id ? el("span", { class: "note" }, id) : null), el("span", { class: "arrow", "aria-hidden": "true" }));
+    const button = el("button", { type: "button", onclick: () => { page.sort = { key, down: page.sort.key === key ? !page.sort.down : key !== "learner" }; fill(); } }, el("span", {}, el("span", { class: "name" }, name), id ? el("span", { class: "note" }, id) : null), el("span", { class: "arrow", "aria-hidden": "true" }));
     return { key, head: el("th", { scope: "col", class: kind }, button) };
   });
   const line = ({ learner, place }) => el("tr", { class: learner.state },
@@ -115,5 +115,5 @@ function overview() {
   const day = Number.isNaN(when.getTime()) ? report.started : when.toLocaleString(page.language, { dateStyle: "long", timeStyle: "short" });
   const took = report.seconds < 120 ? say("took", { seconds: number(report.seconds) }) : say("took_minutes", { minutes: number(report.seconds / 60) });
   return [el("h1", { tabindex: "-1" }, say("title")), el("p", { class: "lead" }, `${say("started", { when: day })} · ${took}`),
-    banner(), figures(), el("div", { class: "two" }, distribution(), hardest()), classTable(), unmapped()];
+    banner(), figures(), distribution(), hardest(), classTable(), unmapped()];
 }
