@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
-from hello_k8s.cli import book, images, labs, machine, notebooks
+from hello_k8s.cli import book, grade, images, labs, machine, notebooks
 from hello_k8s.errors import UsageError
 from hello_k8s.language import t
 
@@ -19,6 +19,7 @@ PROGRAM = "./hello-k8s"
 #: The groups of the first help page, in order; each names a title under `cli.panel`.
 PANELS = {
     "every_day": ("start", "lab", "shell", "status"),
+    "class": ("grade",),
     "machine": ("pause", "stop", "delete", "doctor", "uninstall", "images"),
     "making": ("test", "book", "notebooks"),
 }
@@ -80,7 +81,7 @@ def build() -> Any:
     app.callback(invoke_without_command=True)(_root)
     for command in (
         machine.start, machine.status, machine.shell, machine.test, machine.pause, machine.stop, machine.delete,
-        machine.doctor, machine.uninstall,
+        machine.doctor, machine.uninstall, grade.grade,
     ):  # fmt: skip
         settings = {"ignore_unknown_options": True, "allow_interspersed_args": False}
         app.command(command.__name__, cls=_Command, context_settings=settings if command is machine.shell else None)(

@@ -1,0 +1,93 @@
+"""The machine under a class: brought up before it, mended during it, tidied after it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from hello_k8s.catalog import Lab
+from hello_k8s.errors import HelloError
+from hello_k8s.grading.ground import Ground
+from hello_k8s.grading.replay import CLASS_LABEL
+from hello_k8s.language import t
+from hello_k8s.machine.cluster import Cluster
+from hello_k8s.machine.nested import Nested, learner_engine
+
+#: Seconds between two looks at what may be broken: many gradings fail together.
+_HEAL_SECONDS = 5.0
+
+
+class ClassMachine:
+    """What `labs` need. `output` tells one class from another: what its killed run left behind is its own."""
+
+    def __init__(self, output: Path, labs: Sequence[Lab], note: Callable[[str], None]) -> None:
+        self.labs = labs
+        self.id = hashlib.sha256(str(output.resolve()).encode()).hexdigest()[:12]
+        self._note = note
+        self._healed = 0.0
+
+    @cached_property
+    def cluster(self) -> Cluster | None:
+        return Cluster() if any(lab.on_cluster for lab in self.labs) else None
+
+    @cached_property
+    def engine(self) -> Nested | None:
+        """An engine of the class's own: the learner's is full of the learner's images."""
+        builds = any("docker" in lab.needs for lab in self.labs)
+        return Nested(f"{learner_engine().name}-class") if builds else None
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What the workers are told."""
+        told = {"HELLO_K8S_CLASS": self.id, "PYTHONDONTWRITEBYTECODE": "1"}
+        return {**told, "HELLO_K8S_ENGINE": self.engine.name} if self.engine else told
+
+    def up(self) -> None:
+        """Cluster, engine and images there, leftovers of this class gone. Raises MachineError, ClusterError."""
+        if self.cluster:
+            self.cluster.up()
+            self._remove_namespaces()
+            ground = Ground()
+            for lab in self.labs:
+                if lab.on_cluster and "docker" not in lab.needs:
+                    ground.load_images(lab)
+        if self.engine:
+            self.engine.up({name for lab in self.labs if "docker" in lab.needs for name in lab.images})
+
+    def heal(self) -> None:
+        """After a failure of ours: what is down is brought up again, as far as that can be done."""
+        if time.monotonic() - self._healed < _HEAL_SECONDS:
+            return
+        try:
+            self.up_again()
+        except HelloError as error:
+            self._note(t("classroom.not_healed", why=error.what))
+        self._healed = time.monotonic()
+
+    def up_again(self) -> None:
+        """The running part of `up`. Raises what it does."""
+        if self.cluster:
+            self.cluster.up()
+        if self.engine:
+            self.engine.up({name for lab in self.labs if "docker" in lab.needs for name in lab.images})
+
+    def down(self) -> None:
+        """Remove what the class made. Never raises: the rows are what counts."""
+        with contextlib.suppress(HelloError, OSError):
+            if self.cluster:
+                self._remove_namespaces()
+        with contextlib.suppress(HelloError, OSError):
+            if self.engine and not os.environ.get("HELLO_K8S_KEEP_CLASS_ENGINE"):
+                self.engine.down()
+
+    def _remove_namespaces(self) -> None:
+        assert self.cluster is not None
+        api = self.cluster.api()
+        for namespace in api.list("Namespace", labels={CLASS_LABEL: self.id}):
+            if "deletionTimestamp" not in namespace["metadata"]:
+                api.delete("Namespace", namespace["metadata"]["name"])

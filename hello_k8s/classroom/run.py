@@ -1,0 +1,226 @@
+"""A class graded from beginning to end: who is who, what is known already, the rest side by side, the table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import hello_k8s
+from hello_k8s import catalog
+from hello_k8s.catalog import Lab
+from hello_k8s.classroom.intake import read_class
+from hello_k8s.classroom.journal import Journal, key_of
+from hello_k8s.classroom.machine import ClassMachine
+from hello_k8s.classroom.model import ClassReport, Entry, Roster, Row
+from hello_k8s.classroom.pool import Outcome, Pool, Task
+from hello_k8s.errors import MachineError, UsageError
+from hello_k8s.grading import replay
+from hello_k8s.grading.overlay import overlaid
+from hello_k8s.grading.verdict import CheckResult, Result, Texts, everywhere
+from hello_k8s.language import both, pick, t
+
+#: Gradings that work at the same time, and processes between which they alternate: two cores are full with these.
+PLACES, WORKERS = 3, 8
+#: How often an answer is graded until our own failures are given up on.
+ATTEMPTS = 3
+
+
+class Watcher:
+    """Hears how a class goes on; says nothing itself. The command line draws."""
+
+    def roster(self, roster: Roster, known: int, todo: int) -> None:
+        """Who is who, how many rows the journal holds, how many are to be graded."""
+
+    def row(self, row: Row, done: int, total: int, left: float) -> None:
+        """One more row; `left` is the seconds that the rest will take."""
+
+    def note(self, text: str) -> None:
+        """Something that the instructor should see."""
+
+
+@dataclass
+class _Plan:
+    """One row to be made."""
+
+    entry: Entry
+    lab: Lab
+    key: str
+    attempts: int = 0
+
+
+@dataclass
+class _Course:
+    """The rows so far, and what is still to do."""
+
+    rows: dict[tuple[str, str], Row] = field(default_factory=dict)
+    todo: list[_Plan] = field(default_factory=list)
+    known: int = 0
+
+    def put(self, row: Row) -> None:
+        self.rows[row.learner, row.lab] = row
+
+
+def plan_class(folder: Path, labs: Sequence[Lab], store: Path) -> tuple[Roster, tuple[Lab, ...]]:
+    """Who handed in what, and the labs of the run: those asked for, else every lab that somebody handed in.
+
+    Raises UsageError where `folder` is none or holds no submission of these labs.
+    """
+    if not folder.is_dir():
+        raise UsageError(t("classroom.no_folder", folder=folder), next=t("classroom.no_folder_next"))
+    roster = read_class(folder, labs or catalog.labs(), store)
+    handed_in = {entry.lab for entry in roster.entries}
+    chosen = tuple(labs) or tuple(lab for lab in catalog.labs() if lab.id in handed_in)
+    if not roster.entries and not roster.unmapped:
+        raise UsageError(t("classroom.nobody", folder=folder), next=t("classroom.no_folder_next"))
+    return roster, chosen
+
+
+def grade_class(
+    folder: Path,
+    *,
+    labs: Sequence[Lab] = (),
+    overlay: Path | None = None,
+    output: Path,
+    places: int = PLACES,
+    workers: int = WORKERS,
+    watcher: Watcher | None = None,
+) -> ClassReport:
+    """Grade the class in `folder` and return its table; every row is in `output`/journal.jsonl before it counts.
+
+    What the journal knows isn't graded again: killing this and calling it again ends with the same table. Each
+    lab's own solution is graded first. Raises UsageError for a folder that is no class, MachineError where the
+    machine can't be brought up or a solution doesn't pass on it: then nobody's answer would be graded rightly.
+    """
+    watcher = watcher or Watcher()
+    begun, started = time.monotonic(), _now()
+    with Journal(output).open() as journal:
+        roster, chosen = plan_class(folder, labs, output / "unpacked")
+        chosen = tuple(overlaid(lab, overlay) for lab in chosen)
+        course = _planned(roster, chosen, journal)
+        watcher.roster(roster, course.known, len(course.todo))
+        if course.todo:
+            _grade(course, journal, output, max(1, places), max(1, workers), watcher)
+    return ClassReport(
+        started=started,
+        finished=_now(),
+        labs=chosen,
+        rows=tuple(course.rows[learner, lab.id] for learner in roster.learners for lab in chosen),
+        unmapped=roster.unmapped,
+        seconds=time.monotonic() - begun,
+        version=hello_k8s.__version__,
+        possible={lab.id: lab.points for lab in chosen},
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _planned(roster: Roster, labs: Sequence[Lab], journal: Journal) -> _Course:
+    course = _Course()
+    by_id = {lab.id: lab for lab in labs}
+    for learner in roster.learners:
+        for lab in labs:
+            course.put(Row(learner, lab.id, "", "not_submitted", _without(lab, "not_submitted", _missing(lab))))
+    for entry in roster.entries:
+        if entry.lab not in by_id:
+            continue
+        lab = by_id[entry.lab]
+        if entry.refused:
+            course.put(Row(entry.learner, lab.id, entry.source, "graded", _without(lab, "failed", entry.refused)))
+            continue
+        if not replay.deliverables(lab, entry.folder, "submission"):
+            result = _without(lab, "not_submitted", _missing(lab))
+            course.put(Row(entry.learner, lab.id, entry.source, "not_submitted", result))
+            continue
+        key = key_of(entry, lab)
+        if known := journal.known(key):
+            course.put(replace(known, source=entry.source))
+            course.known += 1
+        else:
+            course.todo.append(_Plan(entry, lab, key))
+            course.put(Row(entry.learner, lab.id, entry.source, "ungraded", None, both("classroom.not_yet")))
+    return course
+
+
+def _missing(lab: Lab) -> dict[str, str]:
+    return both("grading.not_submitted", files=", ".join(lab.deliverables))
+
+
+def _without(lab: Lab, verdict: str, why: Texts) -> Result:
+    """The result of an answer of which nothing was run."""
+    checks = tuple(
+        CheckResult(c.id, c.question, c.points, verdict, everywhere(why), hints=c.hints)  # type: ignore[arg-type]
+        for c in lab.checks
+    )
+    return Result(lab.id, "submission", "replay", _now(), checks, version=hello_k8s.__version__)
+
+
+def _grade(course: _Course, journal: Journal, output: Path, places: int, workers: int, watcher: Watcher) -> None:
+    machine = ClassMachine(output, tuple({plan.lab.id: plan.lab for plan in course.todo}.values()), watcher.note)
+    machine.up()
+    try:
+        with Pool(min(workers, len(course.todo)), places, machine.environment) as pool:
+            _trial(machine.labs, pool)
+            _rows(course, journal, pool, machine, watcher)
+    finally:
+        machine.down()
+
+
+def _trial(labs: Sequence[Lab], pool: Pool) -> None:
+    """Every lab's own solution first: where it doesn't pass, no verdict of this machine would mean anything."""
+    for number, lab in enumerate(labs):
+        pool.add(Task(-1 - number, lab, lab.solution, kind="solution"))
+    for outcome in pool.outcomes():
+        lab = outcome.task.lab
+        if outcome.result is None or not outcome.result.passed:
+            raise MachineError(
+                t("classroom.trial_failed", lab=lab.id),
+                why=_said(outcome),
+                next=t("classroom.trial_failed_next", lab=lab.id),
+            )
+
+
+def _said(outcome: Outcome) -> str:
+    if outcome.result is None:
+        return t("classroom.worker_lost", why=outcome.lost)
+    return "\n".join(f"{c.id}: {c.verdict}: {pick(c.message)}" for c in outcome.result.checks if not c.passed)
+
+
+def _rows(course: _Course, journal: Journal, pool: Pool, machine: ClassMachine, watcher: Watcher) -> None:
+    plans = dict(enumerate(course.todo))
+    total, done, begun = len(plans), 0, time.monotonic()
+    for number, plan in plans.items():
+        pool.add(Task(number, plan.lab, plan.entry.folder, plan.entry.seed))
+    for outcome in pool.outcomes():
+        plan = plans[outcome.task.id]
+        plan.attempts += 1
+        graded = outcome.result is not None and outcome.result.graded
+        if not graded and plan.attempts < ATTEMPTS:
+            watcher.note(t("classroom.again", learner=plan.entry.learner, lab=plan.lab.id, why=_first(outcome)))
+            machine.heal()
+            pool.add(outcome.task)
+            continue
+        row = _row(plan, outcome)
+        journal.write(plan.key, row)
+        course.put(row)
+        done += 1
+        watcher.row(row, done, total, (time.monotonic() - begun) / done * (total - done))
+
+
+def _row(plan: _Plan, outcome: Outcome) -> Row:
+    entry, result = plan.entry, outcome.result
+    if result is None:
+        lost = both("classroom.worker_lost", why=outcome.lost)
+        return Row(entry.learner, entry.lab, entry.source, "ungraded", None, lost, plan.attempts)
+    if not result.graded:
+        ours = next(check.message for check in result.checks if check.verdict == "errored")
+        return Row(entry.learner, entry.lab, entry.source, "ungraded", result, ours, plan.attempts)
+    return Row(entry.learner, entry.lab, entry.source, "graded", result, None, plan.attempts)
+
+
+def _first(outcome: Outcome) -> str:
+    return _said(outcome).splitlines()[0][:200]

@@ -1,0 +1,226 @@
+"""A class on a tiny lab: the journal, lost workers, our own failures, killed and run again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hello_k8s import paths
+from hello_k8s.catalog import Lab, read_lab
+from hello_k8s.classroom.journal import NAME, Journal, key_of
+from hello_k8s.classroom.model import ClassReport, Entry, Row
+from hello_k8s.classroom.places import Places
+from hello_k8s.classroom.run import ATTEMPTS, Watcher, grade_class
+from hello_k8s.errors import MachineError, UsageError
+
+LAB = """
+order = 1
+needs = []
+minutes = 1
+deliverables = ["answer.txt"]
+check = "replay"
+title = { ko = "작은", en = "tiny" }
+
+[checks.three]
+points = 2
+question = { ko = "셋?", en = "three?" }
+"""
+#: Counts every grading in a file; dies, fails or waits where the answer says so.
+CHECKS = """
+import os, signal, time
+from pathlib import Path
+
+COUNT = Path({count!r})
+
+def test_three(submission, eventually):
+    answer = submission.text("answer.txt").strip()
+    with COUNT.open("a") as file:
+        file.write(answer + "\\n")
+    if answer == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if answer == "broken":
+        raise RuntimeError("a bug of ours")
+    if answer == "once" and COUNT.read_text().count("once") < 2:
+        raise RuntimeError("a hiccup of ours")
+    if answer == "slow":
+        time.sleep(30)
+    assert answer in ("3", "once"), f"{{answer}} isn't three"
+"""
+
+
+@pytest.fixture
+def count(tmp_path: Path) -> Path:
+    return tmp_path / "count"
+
+
+@pytest.fixture
+def lab(home: Path, tmp_path: Path, count: Path) -> Lab:
+    folder = tmp_path / "labs/ch9/tiny"
+    for part, answer in (("start", "___"), ("solution", "3")):
+        (folder / part).mkdir(parents=True)
+        (folder / part / "answer.txt").write_text(answer)
+    (folder / "lab.toml").write_text(LAB)
+    (folder / "checks.py").write_text(CHECKS.format(count=str(count)))
+    return read_lab(folder, tmp_path / "labs")
+
+
+@pytest.fixture
+def classroom(tmp_path: Path) -> Callable[..., Path]:
+    """A class folder: learner → answer; None hands in nothing."""
+
+    def make(**answers: str | None) -> Path:
+        folder = tmp_path / "class"
+        for learner, answer in answers.items():
+            own = folder / learner
+            (own / "ch9/tiny").mkdir(parents=True)
+            (own / "learner.toml").write_text(f'id = "{learner}"\nseed = 1\n')
+            if answer is not None:
+                (own / "ch9/tiny/answer.txt").write_text(answer)
+        return folder
+
+    return make
+
+
+def graded(lab: Lab, folder: Path, **options: object) -> ClassReport:
+    return grade_class(folder, labs=[lab], output=folder.with_name("results"), workers=2, places=1, **options)  # type: ignore[arg-type]
+
+
+def states(report: ClassReport) -> dict[str, tuple[str, int | None]]:
+    return {row.learner: (row.state, row.earned) for row in report.rows}
+
+
+def test_each_has_a_row(lab: Lab, classroom: Callable[..., Path]) -> None:
+    report = graded(lab, classroom(ann="3", ben="4", cho=None))
+    assert states(report) == {"ann": ("graded", 2), "ben": ("graded", 0), "cho": ("not_submitted", 0)}
+    assert report.row("ben", "ch9/tiny").result.checks[0].message["en"] == "4 isn't three"  # type: ignore[union-attr]
+
+
+def test_what_is_known_is_not_graded_again(lab: Lab, classroom: Callable[..., Path], count: Path) -> None:
+    folder = classroom(ann="3", ben="4")
+    first = graded(lab, folder)
+    before = count.read_text()
+    assert states(graded(lab, folder)) == states(first)
+    assert count.read_text() == before
+    (folder / "ben/ch9/tiny/answer.txt").write_text("3")
+    assert states(graded(lab, folder))["ben"] == ("graded", 2)
+    assert count.read_text().count("3") == before.count("3") + 2  # ben's new answer, and the solution before it
+
+
+def test_a_lost_worker_is_ungraded_and_never_a_zero(lab: Lab, classroom: Callable[..., Path], count: Path) -> None:
+    report = graded(lab, classroom(ann="3", ben="die", cho="4"))
+    assert states(report) == {"ann": ("graded", 2), "ben": ("ungraded", None), "cho": ("graded", 0)}
+    assert report.row("ben", "ch9/tiny").attempts == ATTEMPTS == count.read_text().count("die")
+    assert "-9" in report.row("ben", "ch9/tiny").reason["en"]  # type: ignore[index]
+
+
+def test_our_failures_are_tried_again(lab: Lab, classroom: Callable[..., Path]) -> None:
+    said: list[str] = []
+
+    class Listening(Watcher):
+        def note(self, text: str) -> None:
+            said.append(text)
+
+    report = graded(lab, classroom(ann="once", ben="broken"), watcher=Listening())
+    assert states(report) == {"ann": ("graded", 2), "ben": ("ungraded", None)}
+    assert "a bug of ours" in report.row("ben", "ch9/tiny").reason["en"]  # type: ignore[index]
+    assert len(said) == ATTEMPTS  # one for ann, all but the last for ben
+
+
+def test_an_ungraded_one_is_tried_by_the_next_run(lab: Lab, classroom: Callable[..., Path]) -> None:
+    folder = classroom(ann="broken")
+    assert states(graded(lab, folder))["ann"][0] == "ungraded"
+    (lab.folder / "checks.py").write_text("def test_three(submission):\n    pass\n")
+    assert states(graded(lab, folder))["ann"] == ("graded", 2)
+
+
+def test_nobody_is_graded_where_the_solution_fails(lab: Lab, classroom: Callable[..., Path]) -> None:
+    (lab.solution / "answer.txt").write_text("4")
+    with pytest.raises(MachineError, match="solution"):
+        graded(lab, classroom(ann="3"))
+
+
+def test_a_lab_that_changed_is_graded_anew(lab: Lab, tmp_path: Path) -> None:
+    entry = Entry("ann", "ch9/tiny", lab.solution, "ann")
+    before = key_of(entry, lab)
+    assert key_of(entry, lab) == before
+    (lab.folder / "checks.py").write_text("def test_three(submission):\n    pass\n")
+    assert key_of(entry, lab) != before
+
+
+def test_a_line_that_was_cut_off_does_not_count(home: Path, tmp_path: Path) -> None:
+    row = Row("ann", "ch9/tiny", "ann", "not_submitted")
+    with Journal(tmp_path).open() as journal:
+        journal.write("k1", row)
+        journal.write("k2", row)
+    whole = (tmp_path / NAME).read_bytes()
+    (tmp_path / NAME).write_bytes(whole[:-20])
+    with Journal(tmp_path).open() as journal:
+        assert journal.known("k1") == row
+        assert journal.known("k2") is None
+        journal.write("k2", row)
+    assert (tmp_path / NAME).read_bytes() == whole
+
+
+def test_two_graders_at_one_journal(home: Path, tmp_path: Path) -> None:
+    with Journal(tmp_path).open(), pytest.raises(UsageError):
+        Journal(tmp_path).open().__enter__()
+
+
+def test_no_such_folder(lab: Lab, tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        graded(lab, tmp_path / "nothing")
+
+
+def test_places() -> None:
+    told: list[object] = []
+    places = Places(2, told.append)
+    for who in "abcd":
+        places.want(who)
+    assert told == ["a", "b"]
+    places.free("c")  # lost while it waited
+    places.free("a")
+    assert told == ["a", "b", "d"]
+    places.free("a")  # a second word changes nothing
+    assert told == ["a", "b", "d"]
+
+
+def test_killed_twice_and_run_again(lab: Lab, classroom: Callable[..., Path], count: Path, tmp_path: Path) -> None:
+    """The grader is killed as the system kills; its workers end by themselves; nothing is lost or graded twice."""
+    folder = classroom(**{f"l{number:02}": "3" if number % 2 else "4" for number in range(12)})
+    program = (
+        "import sys; from pathlib import Path; from hello_k8s.catalog import read_lab; "
+        "from hello_k8s.classroom.run import grade_class; root = Path(sys.argv[1]); "
+        "grade_class(Path(sys.argv[2]), labs=[read_lab(root / 'ch9/tiny', root)], output=Path(sys.argv[3]), workers=2)"
+    )
+    results = folder.with_name("results")
+    for wanted in (2, 5):
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, str(tmp_path / "labs"), str(folder), str(results)],
+            cwd=paths.ROOT, env={**os.environ, "PYTHONPATH": str(paths.ROOT)},
+        )  # fmt: skip
+        until = time.monotonic() + 60
+        while _rows(results) < wanted and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    kept = _rows(results)
+    report = graded(lab, folder)
+    assert [row.earned for row in report.rows] == [2 if number % 2 else 0 for number in range(12)]
+    keys = [json.loads(line)["key"] for line in (results / NAME).read_text().splitlines()]
+    assert len(keys) == len(set(keys)) == 12
+    assert kept >= 5
+
+
+def _rows(results: Path) -> int:
+    try:
+        return (results / NAME).read_bytes().count(b"\n")
+    except FileNotFoundError:
+        return 0
