@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hello_k8s.authoring import lint
+from hello_k8s.authoring import answers, lint
 from hello_k8s.authoring.scaffold import new
 from hello_k8s.catalog import Lab, Mutant
+from hello_k8s.grading.answers import FILE
 from hello_k8s.language import t
 from hello_k8s.progress import SILENT, Progress
 
@@ -87,6 +88,14 @@ def _runs(lab: Lab, progress: Progress) -> Iterator[Run]:
     for mutant in lab.mutants:
         result, seconds = graded(mutant.name, [lab.solution, lint.folder_of(lab, mutant)], "mutant")
         yield _run_of_mutant(lab, mutant, result, seconds)
+
+    for key, text in answers.wrong_ones(lab):
+        with tempfile.TemporaryDirectory(prefix="hello-k8s-verify-") as folder:
+            (Path(folder) / FILE).write_text(text, "utf-8")
+            name = t("answers.wrong_answer", key=key)
+            result, seconds = graded(name, [lab.solution, Path(folder)], "mutant")
+        below = result.graded and not result.passed
+        yield Run(name, t("answers.wrong_expected"), _got(result), below, seconds)
 
 
 def _run_of_mutant(lab: Lab, mutant: Mutant, result: Result, seconds: float) -> Run:

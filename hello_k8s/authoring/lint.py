@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hello_k8s import catalog, notebooks, paths
+from hello_k8s.authoring import answers
 from hello_k8s.catalog import Lab, Mutant
 from hello_k8s.language import LANGUAGES, t
 
@@ -35,7 +36,7 @@ class Problem:
 
 def problems(lab: Lab) -> Iterator[Problem]:
     """Everything to do, the lab's folder first. Raises CatalogError for an image.toml that is wrong."""
-    for group in (_texts, _checks, _files, _mutants):
+    for group in (_texts, _checks, _files, _mutants, answers.problems):
         for text in group(lab):
             yield Problem(text)
     for file in _files_of_lab(lab):

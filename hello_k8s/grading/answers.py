@@ -64,6 +64,11 @@ class Answers:
             return value
         raise self._wrong_kind(key, value, "integer")
 
+    def count(self, key: str) -> int:
+        """How many there are: a number, or the list of what was counted."""
+        value = self.value(key)
+        return len(value) if isinstance(value, list) else self.integer(key)
+
     def strings(self, key: str) -> list[str]:
         """A list of texts. One text is taken apart as a shell would, or read as the JSON that docker prints."""
         value = self.value(key)

@@ -63,9 +63,9 @@ def submission(attempt: Attempt) -> Submission:
 
 @pytest.fixture
 def answers(attempt: Attempt) -> Answers:
-    """The submission's answers.toml, read as data: `.string(key)`, `.integer(key)`, `.strings(key)`, `.port(key)`,
-    `.variables(key)`, `.choice(key, allowed)`; a missing key, a blank or another kind of value is Unmet. `.said(key)`
-    is the answer as it was written, for a check's message.
+    """The submission's answers.toml, read as data: `.string(key)`, `.integer(key)`, `.count(key)`, `.strings(key)`,
+    `.port(key)`, `.variables(key)`, `.choice(key, allowed)`; a missing key, a blank or another kind of value is
+    Unmet. `.said(key)` is the answer as it was written, for a check's message.
     """
     return attempt.once("answers", lambda: Answers.of(attempt.submission))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -55,7 +56,11 @@ def module(lab: Lab) -> ModuleType | None:
     spec = importlib.util.spec_from_file_location(f"own_{lab.id.replace('/', '_').replace('-', '_')}", file)
     assert spec and spec.loader
     loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
+    sys.modules[loaded.__name__] = loaded  # a dataclass looks its module up while it is made
+    try:
+        spec.loader.exec_module(loaded)
+    finally:
+        del sys.modules[loaded.__name__]
     return loaded
 
 

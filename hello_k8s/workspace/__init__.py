@@ -130,8 +130,11 @@ def _one_of(broken: bool, empty: bool) -> None:
 
 
 def _beginning(lab: Lab, *, broken: bool, empty: bool) -> dict[PurePosixPath, Path | bytes]:
+    from hello_k8s.grading import own
+
     files: dict[PurePosixPath, Path | bytes] = {PurePosixPath("README.md"): lab.folder / f"README.{current()}.md"}
     files |= lab.files()
+    files |= own.files(lab, learner().seed)
     if empty:
         files |= {PurePosixPath(name): b"" for name in lab.deliverables}
     if broken:
@@ -141,6 +144,7 @@ def _beginning(lab: Lab, *, broken: bool, empty: bool) -> dict[PurePosixPath, Pa
         mutant = lab.mutants[turn % len(lab.mutants)]
         for folder in (lab.solution, lab.folder / "mutants" / mutant.name):
             files |= tree(folder)
+        files |= own.broken(lab, mutant.name, learner().seed)
     return files
 
 
