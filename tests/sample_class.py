@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from hello_k8s import catalog
 from hello_k8s.catalog import Lab
@@ -85,11 +86,11 @@ def row(learner: str, lab: Lab, state: State = "graded", fails: Iterable[str] = 
     if state == "not_submitted":
         text = both("grading.not_submitted", files=", ".join(lab.deliverables))
         checks = [outcome(check, "not_submitted", message=text) for check in lab.checks]
-        return Row(learner, lab.id, "", state, result(lab, checks))
+        return replace(Row(learner, lab.id, "", state, result(lab, checks)), **other)  # type: ignore[arg-type]
     checks = [_fails(lab, check, state) if check.id in failing else outcome(check, "passed") for check in lab.checks]
     reason = {"ko": "API 서버가 응답하지 않았습니다.", "en": "The API server didn't answer."}
     made = Row(learner, lab.id, source, state, result(lab, checks), reason if state == "ungraded" else None)
-    return made if not other else Row(**{**made.__dict__, **other})  # type: ignore[arg-type]
+    return replace(made, **other)  # type: ignore[arg-type]
 
 
 def _fails(lab: Lab, check: catalog.Check, state: State) -> CheckResult:
