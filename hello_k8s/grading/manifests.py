@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from hello_k8s.grading.verdict import Unmet
+from hello_k8s.grading.verdict import Texts, Unmet
 from hello_k8s.language import both
 
 Object = dict[str, Any]
@@ -19,19 +19,37 @@ Object = dict[str, Any]
 #: A manifest is written by hand: more than this is a mistake or an attack (in bytes; in values after aliases).
 LIMIT_BYTES = 1 << 20
 LIMIT_VALUES = 50_000
+LIMIT_DOCUMENTS = 200
 _LIMIT_DEPTH = 100
+#: Characters of a value that says `!!int` or the like of itself: reading one takes time in the square of its length.
+_LIMIT_TAGGED = 100
+#: What the API's JSON can carry as a whole number.
+_INTEGERS = range(-(2**63), 2**64)
 #: The class of a LoadBalancer Service in a throw-away namespace: no controller serves it, so no address is taken.
 NO_LOAD_BALANCER = "hello-k8s.org/none"
+_TAG = "tag:yaml.org,2002:"
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML as Kubernetes reads it: a date is a string."""
+    """YAML as Kubernetes reads it: a date and a `1:30` are strings, `1e3` is a number."""
 
 
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
-}
+def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+    numbers = ("int", "float", "timestamp")
+    kept = {
+        first: [(tag, pattern) for tag, pattern in found if tag not in [_TAG + name for name in numbers]]
+        for first, found in _Loader.yaml_implicit_resolvers.items()
+    }
+    whole = re.compile(r"[-+]?(?:0b[01_]+|0[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)\Z")
+    broken = re.compile(
+        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z|[-+]?\.(?:inf|Inf|INF)\Z|\.(?:nan|NaN|NAN)\Z"
+    )
+    for first in "-+.0123456789":
+        kept[first] = [*kept.get(first, ()), (f"{_TAG}int", whole), (f"{_TAG}float", broken)]
+    return kept
+
+
+_Loader.yaml_implicit_resolvers = _resolvers()
 
 
 def read_manifests(file: Path, name: str) -> list[Object]:
@@ -46,7 +64,9 @@ def read_manifests(file: Path, name: str) -> list[Object]:
     if len(data) > LIMIT_BYTES:
         raise Unmet(both("grading.file_too_large", file=name, bytes=LIMIT_BYTES))
     try:
-        documents = list(yaml.load_all(data.decode("utf-8-sig"), Loader=_Loader))  # a safe loader
+        text = data.decode("utf-8-sig")
+        _look_through(text, name)
+        documents = list(yaml.load_all(text, Loader=_Loader))  # a safe loader
     except UnicodeDecodeError as error:
         raise Unmet(both("grading.not_utf8", file=name, position=error.start)) from None
     except RecursionError:
@@ -61,7 +81,75 @@ def read_manifests(file: Path, name: str) -> list[Object]:
     return objects
 
 
-def _where(error: yaml.YAMLError, name: str) -> dict[str, str]:
+class _Open:
+    """A mapping or list that has begun: how many values it holds so far, and the keys that it has had."""
+
+    def __init__(self, mapping: bool, anchor: str | None) -> None:
+        self.anchor = anchor
+        self.size = 1
+        self.keys: set[str] | None = set() if mapping else None
+        self.at_key = mapping
+
+
+def _look_through(text: str, name: str) -> None:
+    """Refuse, before anything is built, what would be too much to build and what no reader could mean."""
+    documents = 0
+    stack: list[_Open] = []
+    sizes: dict[str, int] = {}  # anchor → values that an alias of it stands for
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            sizes.clear()
+            if documents > LIMIT_DOCUMENTS:
+                raise Unmet(both("isolation.too_many_documents", file=name, limit=LIMIT_DOCUMENTS))
+        elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            stack.append(_Open(isinstance(event, yaml.MappingStartEvent), event.anchor))
+            if len(stack) > _LIMIT_DEPTH:
+                raise Unmet(both("isolation.too_deep", file=name, **_at(event), limit=_LIMIT_DEPTH))
+        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            done = stack.pop()
+            if done.anchor:
+                sizes[done.anchor] = done.size
+            _count(stack, done.size, name)
+        elif isinstance(event, yaml.AliasEvent):
+            if any(outer.anchor == event.anchor for outer in stack):
+                raise Unmet(both("isolation.refers_to_itself", file=name, **_at(event), anchor=event.anchor))
+            _count(stack, sizes.get(event.anchor, 1), name)
+        elif isinstance(event, yaml.ScalarEvent):
+            _scalar(event, stack, name)
+            if event.anchor:
+                sizes[event.anchor] = 1
+            _count(stack, 1, name)
+
+
+def _count(stack: list[_Open], values: int, name: str) -> None:
+    if not stack:
+        return
+    stack[-1].size += values
+    if stack[-1].keys is not None:
+        stack[-1].at_key = not stack[-1].at_key
+    if stack[-1].size > LIMIT_VALUES:
+        raise Unmet(both("grading.too_many_values", file=name))
+
+
+def _scalar(event: yaml.ScalarEvent, stack: list[_Open], name: str) -> None:
+    if event.tag and event.tag != f"{_TAG}str" and len(event.value) > _LIMIT_TAGGED:
+        raise Unmet(both("grading.not_yaml_at", file=name, **_at(event), problem=event.tag))
+    if stack and stack[-1].at_key and (keys := stack[-1].keys) is not None and event.value != "<<":
+        if event.value in keys:
+            raise Unmet(both("isolation.duplicate_key", file=name, **_at(event), key=_short(event.value)))
+        keys.add(event.value)
+
+
+def _at(event: yaml.Event) -> dict[str, int]:
+    return {"line": event.start_mark.line + 1, "column": event.start_mark.column + 1}
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def _where(error: yaml.YAMLError, name: str) -> Texts:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error).splitlines()[0]
     if mark is None:
@@ -74,10 +162,9 @@ def _first_line(error: Exception) -> str:
 
 
 def _objects(document: Any, name: str) -> Iterator[Object]:
-    for value in _values(document, name):
+    for value in _values(document):
         if not _is_json(value):
-            problem = f"{type(value).__name__} {str(value)[:60]}"
-            raise Unmet(both("grading.not_yaml", file=name, problem=problem))
+            raise Unmet(both("grading.not_yaml", file=name, problem=_shown(value)))
     if isinstance(document, dict) and document.get("kind") == "List" and isinstance(document.get("items"), list):
         for item in document["items"]:
             yield from _objects(item, name)
@@ -90,30 +177,40 @@ def _objects(document: Any, name: str) -> Iterator[Object]:
     metadata = document.get("metadata")
     if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
         raise Unmet(both("grading.no_key", file=name, key="metadata.name"))
+    if not is_a_name(metadata["name"]):
+        raise Unmet(both("isolation.bad_name", file=name, kind=document["kind"], name=_short(repr(metadata["name"]))))
     yield document
 
 
-def _values(value: Any, name: str, depth: int = 0) -> Iterator[Any]:
-    """Every value in `value`, aliases counted each time, until there are clearly too many."""
-    stack = [(value, depth)]
-    count = 0
+def is_a_name(name: str) -> bool:
+    """Whether the API could have an object of this name: a part of a path, with nothing in it that leads elsewhere."""
+    return 0 < len(name) <= 253 and name not in (".", "..") and name.isprintable() and not set(name) & set("/% ")
+
+
+def _values(value: Any) -> Iterator[Any]:
+    """Every value in `value`, aliases each time: `_look_through` has counted them."""
+    stack = [value]
     while stack:
-        current, depth = stack.pop()
-        count += 1
-        if depth > _LIMIT_DEPTH or count > LIMIT_VALUES:
-            raise Unmet(both("grading.too_many_values", file=name))
+        current = stack.pop()
         yield current
         if isinstance(current, dict):
-            stack += [(item, depth + 1) for item in current.values()]
+            stack += current.values()
         elif isinstance(current, list):
-            stack += [(item, depth + 1) for item in current]
+            stack += current
 
 
 def _is_json(value: Any) -> bool:
     """Whether the API could be sent `value`: no set, bytes or date that a YAML tag made, no number that is none."""
     if isinstance(value, dict):
-        return all(key is None or isinstance(key, str | int | float) for key in value)
-    return value is None or isinstance(value, list | str | int) or (isinstance(value, float) and math.isfinite(value))
+        return all(key is None or (isinstance(key, str | int | float) and _is_json(key)) for key in value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, list | str | bool) or (isinstance(value, int) and value in _INTEGERS)
+
+
+def _shown(value: Any) -> str:
+    """What a value is that can't be sent; one whole number may be longer than Python writes at all."""
+    return "int" if isinstance(value, int) else _short(f"{type(value).__name__} {value!s}")
 
 
 def title(obj: Mapping[str, Any]) -> str:
@@ -131,7 +228,7 @@ def rewrite(
     Unmet for an object that says it belongs to another namespace.
     """
     own = obj["metadata"].get("namespace")
-    if own not in (None, live):
+    if own not in (None, live, namespace):
         raise Unmet(both("grading.other_namespace", object=title(obj), namespace=own, live=live))
     changed = copy.deepcopy(obj)
     notes: list[str] = []
@@ -166,7 +263,7 @@ def _string(key: str, text: str, live: str, namespace: str, images: Mapping[str,
 
 def _service(spec: dict[str, Any], path: str, notes: list[str]) -> None:
     headless = spec.get("clusterIP") == "None"
-    for field in ("clusterIP", "clusterIPs", "externalIPs", "loadBalancerIP", "healthCheckNodePort"):
+    for field in ("clusterIP", "clusterIPs", "loadBalancerIP", "healthCheckNodePort"):
         if field in spec and not (headless and field in ("clusterIP", "clusterIPs")):
             notes.append(f"{path}.spec.{field}: {spec.pop(field)} → —")
     ports = spec.get("ports")
@@ -174,6 +271,8 @@ def _service(spec: dict[str, Any], path: str, notes: list[str]) -> None:
         if isinstance(port, dict) and "nodePort" in port:
             notes.append(f"{path}.spec.ports[{index}].nodePort: {port.pop('nodePort')} → —")
     if spec.get("type") == "LoadBalancer":
+        if spec.get("loadBalancerClass") == NO_LOAD_BALANCER and spec.get("allocateLoadBalancerNodePorts") is False:
+            return
         notes.append(f"{path}.spec.loadBalancerClass: {spec.get('loadBalancerClass', '—')} → {NO_LOAD_BALANCER}")
         spec["loadBalancerClass"] = NO_LOAD_BALANCER
         spec["allocateLoadBalancerNodePorts"] = False
