@@ -231,7 +231,7 @@ def read_plain(folder: Path, name: Name, limit: int) -> bytes | None:
     except OSError as error:
         raise Unreadable(both("intake.unreadable", why=error.strerror or str(error))) from error
     if kind.st_size > limit or len(content) > limit:
-        raise Refused(both("intake.large_file", member=shown, limit=limit >> 10))
+        raise Refused(members.too_large("/".join(name), limit))
     return content
 
 

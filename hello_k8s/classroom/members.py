@@ -17,7 +17,7 @@ from hello_k8s.workspace.packing import LIMIT as DELIVERABLE
 #: A packed submission is some kilobytes; sixteen megabytes leave room for a whole workspace packed by hand.
 ARCHIVE = 16 << 20
 #: Names in one submission. A workspace has dozens; more than this is no answer, and looking at it costs the class.
-MEMBERS = 10_000
+MEMBERS = 5_000
 #: All of an archive, unpacked. It is what a reader of it may have to run through, about a third of a second.
 UNPACKED = 64 << 20
 #: One file of an archive, deliverable or not: nothing that belongs to a lab is as large.
@@ -65,6 +65,12 @@ def _encodable(name: str) -> bool:
     return True
 
 
+def too_large(name: str, limit: int) -> Texts:
+    """Why the file `name` is refused, which is larger than `limit` bytes."""
+    shown = f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit >> 10} KiB"
+    return both("intake.large_file", member=printable(name), limit=shown)
+
+
 def is_junk(name: str) -> bool:
     """Whether a system leaves files of this name behind by itself: nobody handed them in."""
     return _JUNK.fullmatch(name) is not None
@@ -85,7 +91,8 @@ def name_of(text: str) -> Name:
 
     Whether it is safe is decided here, although nothing is ever written under a member's own name.
     """
-    parts = [unicodedata.normalize("NFC", part) for part in text.replace("\\", "/").split("/")]
+    plain = text.replace("\\", "/")
+    parts = (plain if plain.isascii() else unicodedata.normalize("NFC", plain)).split("/")
     if parts[0] == "" or _DRIVE.match(parts[0]):
         raise Refused(both("intake.absolute", member=printable(text)))
     name = tuple(part for part in parts if part not in ("", "."))
@@ -103,7 +110,7 @@ def name_of(text: str) -> Name:
 
 def folded(name: Name) -> Name:
     """`name` as a system sees it that doesn't tell capitals from small letters."""
-    return tuple(unicodedata.normalize("NFC", part.casefold()) for part in name)
+    return tuple(part.lower() if part.isascii() else unicodedata.normalize("NFC", part.casefold()) for part in name)
 
 
 class Wanted:
@@ -200,10 +207,10 @@ class Members:
             return None
         if not name or any(is_junk(part) for part in name):
             return None
-        if kind == "special":
-            self.refuse(both("intake.special", member=printable(text)))
+        if kind in ("link", "special"):
+            self.refuse(both(f"intake.{kind}", member=printable(text)))
         if size > MEMBER:
-            self.refuse(both("intake.large_member", member=printable(text), limit=MEMBER >> 20))
+            self.refuse(too_large(text, MEMBER))
         before = self._kinds.get(name)
         other = self._folded.setdefault(folded(name), name)
         if self._wanted.may_be_mistaken(name) and (other != name or (before is not None and kind != "folder")):
@@ -212,7 +219,7 @@ class Members:
         if kind != "file" or before is not None or not self._wanted.may_be(name):
             return None
         if size > self._limit(name):
-            self.refuse(both("intake.large_file", member=printable(text), limit=self._limit(name) >> 10))
+            self.refuse(too_large(text, self._limit(name)))
             return None
         return name
 
@@ -234,11 +241,8 @@ class Members:
         shown: dict[str, dict[str, bytes]] = {}
         for wanted, (lab, deliverable) in self._wanted.names.items():
             name = (*root, *wanted)
-            for end in range(1, len(name) + 1):
-                if name[:end] in links:
-                    self.refuse(both("intake.link", member=printable("/".join(name[:end]))))
-                    shown.setdefault(lab, {})
-            if self._kinds.get(name, "folder") != "folder":
+            through_link = any(name[:end] in links for end in range(1, len(name) + 1))
+            if through_link or self._kinds.get(name, "folder") != "folder":
                 shown.setdefault(lab, {})
             if name in self._data:
                 shown[lab][deliverable] = self._data[name]

@@ -17,6 +17,8 @@ _BLOCK = 512
 _CHUNK = 1 << 16
 #: Bytes of one extended header: a path and some times take two hundred.
 _HEADER = 1 << 16
+#: Extended headers before one member: a path, a link's target, times.
+_HEADERS = 4
 #: `cat a.gz b.gz` is a gzip file too; nobody makes one of more parts.
 _PARTS = 16
 _KINDS: dict[bytes, Kind] = {
@@ -119,6 +121,7 @@ class _Stream:
 
 def _read(stream: _Stream, members: Members) -> None:
     extended: dict[str, str] = {}
+    headers = 0
     while not stream.at_end():
         block = stream.read(_BLOCK)
         if not block.strip(b"\0"):
@@ -127,12 +130,15 @@ def _read(stream: _Stream, members: Members) -> None:
         if info.size < 0:
             raise Refused(both("intake.corrupt", why=f"size {info.size}"))
         if info.type in (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK):
+            headers += 1
+            if headers > _HEADERS:
+                raise Refused(both("intake.corrupt", why=f"{headers} headers"))
             said = _extended(info, _padded(stream, info.size))
             extended |= said if info.type != tarfile.XGLTYPE else {}
             continue
         members.count()
         _member(info, block, extended, stream, members)
-        extended = {}
+        extended, headers = {}, 0
 
 
 def _padded(stream: _Stream, size: int) -> bytes:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from hello_k8s.classroom.members import MEMBER, Kind, Members, Name, Refused, printable
 from hello_k8s.language import both
 
-#: Bytes of the directory, which zipfile reads and takes apart as a whole: 10,000 names and what belongs to them.
-_DIRECTORY = 2 << 20
+#: Bytes of the directory, which zipfile reads and takes apart as a whole: 5,000 names and what belongs to them.
+_DIRECTORY = 1 << 20
 #: Smallest size of what stands before a member's data, beside its name.
 _LOCAL_HEADER = 30
 #: zipfile unpacks the other methods without a limit.
