@@ -167,7 +167,11 @@ def test_what_lab_pack_makes(name: str, wanted: Wanted) -> None:
     assert answer(read_archive(archived(good(), name), wanted)) == ANSWER
 
 
-def by_tar(mode: str, kind: int) -> Callable[[Mapping[str, bytes]], bytes]:
+#: What makes an archive of entries.
+Maker = Callable[[Mapping[str, bytes]], bytes]
+
+
+def by_tar(mode: str, kind: int) -> Maker:
     def make(entries: Mapping[str, bytes]) -> bytes:
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode=mode, format=kind) as archive:  # type: ignore[call-overload]
@@ -192,7 +196,7 @@ def by_zip(entries: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-MAKERS = {
+MAKERS: dict[str, Maker] = {
     "gnu": by_tar("w:gz", tarfile.GNU_FORMAT),
     "pax": by_tar("w:gz", tarfile.PAX_FORMAT),
     "ustar": by_tar("w:gz", tarfile.USTAR_FORMAT),
@@ -323,7 +327,7 @@ BASES = [HOSTILE[kind][1] for kind in sorted(HOSTILE) if len(HOSTILE[kind][1]) <
 BASES += [make(good()) for make in MAKERS.values()]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.sampled_from(BASES), st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), max_size=8),
        st.integers(0, 3000), st.booleans())  # fmt: skip
 def test_whatever_the_bytes_are_nothing_is_raised(
@@ -353,7 +357,7 @@ MEMBERS = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(MEMBERS, max_size=6))
 def test_whatever_the_members_are_nothing_is_raised(made: list[Member]) -> None:
     accepted_or_refused(read_archive(tar(made), WANTED))
@@ -373,7 +377,7 @@ ZIPPED = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(ZIPPED, min_size=1, max_size=5))
 def test_whatever_a_zip_says_of_its_members_nothing_is_raised(made: list[Zipped]) -> None:
     accepted_or_refused(read_archive(zipped(made), WANTED))
