@@ -117,7 +117,7 @@ def _json_stream(objects: Sequence[Object]) -> bytes:
 def _commented(objects: Sequence[Object]) -> bytes:
     lines = ["# yaml-language-server: $schema=kubernetes", "", "# 서비스와 디플로이먼트 ✓"]
     for number, line in enumerate(_yaml(objects).splitlines(), 1):
-        lines += [line if line == "---" else f"{line}  # {number}", *(["", "  \t# ↓"] if number % 5 == 0 else [])]
+        lines += [line if line == "---" else f"{line}  # {number}", *(["", "      # ↓"] if number % 5 == 0 else [])]
     return "\n".join(lines).encode()
 
 

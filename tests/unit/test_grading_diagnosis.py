@@ -7,7 +7,7 @@ import pytest
 from hello_k8s.grading.buildlog import build_failure
 from hello_k8s.grading.diagnosis import Seen, diagnose
 from hello_k8s.grading.look import differences, drift
-from hello_k8s.grading.replay import is_rolled_out
+from hello_k8s.grading.replay import is_rolled_out, owner_of
 from hello_k8s.machine.kubeapi import ApiError
 
 
@@ -255,3 +255,28 @@ def test_old_pods_that_still_answer_are_no_roll_out(tmp_path, status, done):
     assert is_rolled_out(live) is done
     said = drift(FakeLab, {PurePosixPath("back.yaml"): tmp_path / "back.yaml"}, FakeApi(live))
     assert any("isn't rolled out yet" in text["en"] for text in said) is not done
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "status", "done"),
+    [
+        ("ReplicaSet", {"replicas": 2}, {"replicas": 2, "readyReplicas": 2, "availableReplicas": 2}, True),
+        ("ReplicaSet", {"replicas": 2}, {"replicas": 2, "availableReplicas": 1}, False),
+        ("DaemonSet", {}, {"desiredNumberScheduled": 2, "updatedNumberScheduled": 2, "numberAvailable": 2}, True),
+        ("DaemonSet", {}, {"desiredNumberScheduled": 2, "updatedNumberScheduled": 2, "numberAvailable": 1}, False),
+        ("DaemonSet", {}, {"observedGeneration": 0}, False),
+    ],
+)
+def test_a_front_of_another_kind_is_waited_for_too(kind, spec, status, done):
+    status = {"observedGeneration": 1, **status}
+    assert is_rolled_out({"kind": kind, "metadata": {"generation": 1}, "spec": spec, "status": status}) is done
+
+
+def test_whose_pod_it_is():
+    def of(owner, **labels):
+        return owner_of(pod("a", labels=labels or None, owner=owner))
+
+    assert of({"kind": "ReplicaSet", "name": "my-front-5d9c"}, **{"pod-template-hash": "5d9c"}) == "Deployment/my-front"
+    assert of({"kind": "ReplicaSet", "name": "my-front"}) == "ReplicaSet/my-front"
+    assert of({"kind": "DaemonSet", "name": "front"}) == "DaemonSet/front"
+    assert of(None) == "Pod/a"

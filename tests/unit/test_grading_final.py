@@ -76,7 +76,7 @@ def test_on_its_way(objects: dict[str, Any]) -> None:
 
 
 def test_an_image_that_never_comes_is_final_with_its_deployment() -> None:
-    stuck = pod("back-1-x", ready=False, reason="ErrImageNeverPull")
+    stuck = pod("back-1-x", ready=False, reason="ErrImageNeverPull", labels={"pod-template-hash": "1"})
     stuck["metadata"]["ownerReferences"] = [{"kind": "ReplicaSet", "name": "back-1"}]
     deployment = {"metadata": {"name": "back", "generation": 1}, "spec": {"replicas": 1}, "status": {}}
     assert at_rest(Fake(Pod=[stuck], Deployment=[deployment]), "n")

@@ -43,23 +43,31 @@ def ready_backs(objects) -> set[str]:
     for pod in objects.list("Pod"):
         meta = pod["metadata"]
         owners = [owner["name"] for owner in meta.get("ownerReferences", ()) if owner["kind"] == "ReplicaSet"]
-        conditions = {c["type"]: c["status"] for c in pod["status"].get("conditions", ())}
-        ready = conditions.get("Ready") == "True" and "deletionTimestamp" not in meta
-        if ready and any(owner.rpartition("-")[0] == "back" for owner in owners):
+        if is_ready(pod) and any(owner.rpartition("-")[0] == "back" for owner in owners):
             names.add(meta["name"])
     return names
 
 
-def announced(objects, service: str, port: int = 80) -> set[str]:
-    """The Pods to which the control plane says this port of `service` leads. Only to know whether to go on waiting:
-    as long as the answers differ from it, the nodes' rules may still be on their way.
+def announced(objects, service: str, port: int = 80, *, ready: bool = True) -> set[str]:
+    """The Pods to which this port of `service` leads as soon as EndpointSlices and the nodes' rules have followed: by
+    its selector. Only to know whether to go on waiting. Without `ready`, also those that may still become it.
     """
     (found,) = [s for s in objects.list("Service") if s["metadata"]["name"] == service] or [{"spec": {}}]
-    if port not in {each["port"] for each in found["spec"].get("ports", ())}:
+    spec = found["spec"]
+    if not spec.get("selector") or port not in {each["port"] for each in spec.get("ports", ())}:
         return set()
-    slices = objects.list("EndpointSlice", f"kubernetes.io/service-name={service}")
-    endpoints = [endpoint for piece in slices for endpoint in piece.get("endpoints") or ()]
-    return {e.get("targetRef", {}).get("name", "") for e in endpoints if e.get("conditions", {}).get("ready", True)}
+    any_state = spec.get("publishNotReadyAddresses", False) or not ready
+    selected = [pod for pod in objects.list("Pod") if spec["selector"].items() <= labels(pod).items()]
+    return {pod["metadata"]["name"] for pod in selected if any_state or is_ready(pod)}
+
+
+def labels(pod) -> dict[str, str]:
+    return pod["metadata"].get("labels") or {}
+
+
+def is_ready(pod) -> bool:
+    conditions = {c["type"]: c["status"] for c in pod["status"].get("conditions", ())}
+    return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +144,7 @@ class Called:
 def test_front_reaches_back(http, objects, eventually):
     def heard():
         answer = http("front", "/call")[0]
-        if answer.status not in (200, 502) and not announced(objects, "front"):
+        if answer.status not in (200, 502) and not announced(objects, "front", ready=False):
             return answer
         called = Called.of(answer)
         name, port = called.asked
