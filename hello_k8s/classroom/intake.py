@@ -16,7 +16,7 @@ from hello_k8s.classroom.folders import Source, look
 from hello_k8s.classroom.learnerfile import read_learner
 from hello_k8s.classroom.members import LEARNER_FILE, Contents, Refused, Wanted
 from hello_k8s.classroom.model import Entry, Roster, Unmapped
-from hello_k8s.classroom.store import keep
+from hello_k8s.classroom.store import keep, sweep
 from hello_k8s.errors import UsageError
 from hello_k8s.language import both, t
 from hello_k8s.workspace.identity import Learner
@@ -44,6 +44,7 @@ def read_class(folder: Path, labs: Sequence[Lab], store: Path) -> Roster:
     """
     if not folder.is_dir():
         raise UsageError(t("intake.no_folder", folder=folder), next=t("intake.no_folder_next"))
+    sweep(store)
     sources, unmapped = look(folder, Wanted(labs))
     known = [submission for source in sources if (submission := _who(source, unmapped)) is not None]
     known = _of_one_folder(known, sources, unmapped)

@@ -9,7 +9,9 @@ import socket
 import time
 import unicodedata
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -33,7 +35,7 @@ def identity(learner: str, seed: int = 7) -> bytes:
     return f'id = "{learner}"\nseed = {seed}\n'.encode()
 
 
-def handed_in(learner: str, seed: int = 7, **more: bytes) -> dict[str, bytes]:
+def handed_in(learner: str, seed: int = 7, /, **more: bytes) -> dict[str, bytes]:
     return {"learner.toml": identity(learner, seed), DOCKERFILE: ANSWER, **more}
 
 
@@ -117,7 +119,7 @@ def test_an_archive_anywhere(course: Class, where: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-def test_a_korean_name_is_one_name_in_both_forms(course: Class, form: str) -> None:
+def test_a_korean_name_is_one_name_in_both_forms(course: Class, form: Literal["NFC", "NFD"]) -> None:
     name = unicodedata.normalize(form, "김철수")
     course.lay(name, handed_in(name))
     course.pack("late.tar.gz", {"learner.toml": identity("김철수"), f"{SECOND}/back.yaml": b"x"})
@@ -310,13 +312,26 @@ def test_the_store_holds_plain_files_and_a_second_run_finds_them(course: Class) 
 def test_a_killed_run_is_done_again(course: Class) -> None:
     course.pack("kim.tar.gz", handed_in("kim"))
     place = course.read().entries[0].folder
-    place.rename(place.with_name(f"{place.name}.new"))
-    (place.with_name(f"{place.name}.new") / "Dockerfile").write_bytes(ANSWER[:3])
+    left = place.with_name(f"{place.name}.abc.new")
+    place.rename(left)
+    (left / "Dockerfile").write_bytes(ANSWER[:3])
+    os.utime(left, (0, 0))
     assert answers(course.read()) == {("kim", FIRST): {"Dockerfile": ANSWER}}
     (place / "Dockerfile").write_bytes(b"changed since")
     (place / "more").write_bytes(b"")
     assert answers(course.read()) == {("kim", FIRST): {"Dockerfile": ANSWER}}
     assert list(course.store.iterdir()) == [place]
+
+
+def test_several_read_the_same_class_at_once(course: Class) -> None:
+    """As the workers of pytest-xdist do."""
+    for number in range(10):
+        course.lay(str(number), handed_in(f"learner{number}"))
+    with ThreadPoolExecutor(8) as pool:
+        rosters = list(pool.map(lambda _: course.read(), range(16)))
+    assert all(roster == rosters[0] for roster in rosters)
+    assert len(answers(rosters[0])) == 10
+    assert not list(course.store.glob("*.new"))
 
 
 def test_no_folder_of_a_class(course: Class) -> None:
