@@ -1,15 +1,68 @@
-"""An untrusted Dockerfile built in a nested engine that other builds share."""
+"""An untrusted Dockerfile built in a nested engine that other builds share.
+
+Inside the engine `confine` (images/engine/confine) runs the client: it gives the build's steps a cgroup and a share of
+the disk of their own, and ends this build alone where it has to be ended. BuildKit's source policy leaves nothing to
+fetch but the lab's images.
+"""
 
 from __future__ import annotations
 
+import json
+import re
+import secrets
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from hello_k8s.errors import CommandFailed, EngineError
-from hello_k8s.grading.buildlog import build_failure
-from hello_k8s.grading.verdict import TimedOut
+from hello_k8s.errors import EngineError
+from hello_k8s.grading.buildlog import base_names, build_failure, evidence_of
+from hello_k8s.grading.verdict import TimedOut, Unmet
 from hello_k8s.language import both
+from hello_k8s.machine.engine import tar_of
 from hello_k8s.machine.nested import Nested
+
+#: What one build may take: memory and disk in bytes, processes and threads at once.
+MEMORY = 1 << 30
+PROCESSES = 512
+DISK = 2 << 30
+#: As in images/engine/confine/disk.go.
+FILES = 150_000
+#: Seconds that a step may do nothing at all: neither compute nor end.
+IDLE_SECONDS = 30.0
+#: A name in the hosts file of every step. Its address says whose step it is: addresses aren't part of what
+#: BuildKit looks up its cache by, so that equal steps are still run once.
+_HOST = "build.hello-k8s"
+_KILLED = re.compile(r"exit code: 137|\bKilled\b|signal: killed|cannot allocate memory|out of memory", re.IGNORECASE)
+_NO_SPACE = re.compile(r"no space left on device", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """How a build ended: what the builder printed, and the report of images/engine/confine/main.go."""
+
+    output: str
+    code: int
+    ended: str
+    alone: bool
+    memory: bool
+    processes: bool
+
+    @property
+    def good(self) -> bool:
+        return self.code == 0
+
+    @property
+    def short_of(self) -> str:
+        """Of what the build didn't get enough: memory, processes, disk; empty where that isn't why it ended."""
+        if self.ended in ("processes", "disk"):
+            return self.ended
+        if self.ended:
+            return ""
+        if _NO_SPACE.search(self.output):
+            return "disk"
+        if self.memory and _KILLED.search(self.output):
+            return "memory"
+        return "processes" if self.processes else ""
 
 
 def build(
@@ -20,21 +73,78 @@ def build(
     `images` are the lab's images (folder names), all that a FROM may name; `owner` says whose cache mounts it sees.
     Raises Unmet for what the Dockerfile does wrong, TimedOut past `seconds`, EngineError for what is ours.
     """
-    engine = nested.engine
-    own_cache = {"BUILDKIT_CACHE_MOUNT_NS": owner}
-    for last in (False, True):
-        try:
-            engine.build(folder, tag, dockerfile=dockerfile, build_args=own_cache, timeout=seconds)
-            return
-        except EngineError:
-            raise
-        except CommandFailed as failed:
-            if failed.exit_code_of_command is None:
-                # The client is gone, what it asked for is not: only stopping the engine ends it.
-                nested.stop()
-                raise TimedOut(seconds, both("grading.build_timed_out", seconds=f"{seconds:g}")) from None
-            if "no space left on device" not in failed.output or last:
-                raise build_failure(failed.output, dockerfile, images) from None
-            # The disk of the nested engine is full of earlier builds: that is ours to clear, once.
-            engine.run("builder", "prune", "--all", "--force", timeout=300)
-            engine.run("image", "prune", "--force", timeout=300)
+    names = base_names(images)
+    context = tar_of(folder)
+    command = _command(tag, dockerfile, owner, b"--mount" in (folder / dockerfile).read_bytes())
+    done = _run(nested, command, context, names, seconds)
+    if not done.good and done.short_of and (not done.alone or _NO_SPACE.search(done.output)):
+        # It shared with others, or the disk holds what earlier builds left: only alone it shows whose doing it is.
+        clear = done.short_of == "disk"
+        done = _run(nested, command, context, names, seconds, "-alone", *(("-clear",) if clear else ()))
+    if not done.good:
+        raise _why(done, dockerfile, images, seconds)
+
+
+def _command(tag: str, dockerfile: str, owner: str, mounts: bool) -> tuple[str, ...]:
+    # BuildKit takes the results of steps with equal cache mounts for each other's, whoever's the caches are.
+    apart = (f"--add-host={owner}.owner.hello-k8s:127.0.0.1",) if mounts else ()
+    return (
+        "buildx", "build", "--progress=plain", "--provenance=false", "--load", "--network=none", "--tag", tag,
+        f"--file={dockerfile}", f"--build-arg=BUILDKIT_CACHE_MOUNT_NS={owner}", *apart,
+    )  # fmt: skip
+
+
+def _policy(names: Iterable[str]) -> str:
+    """BuildKit's source policy: the context as the client hands it over, and the images `names` as Docker spells them
+    out. The last rule that fits decides."""
+    allowed = ["local://*", "http://buildkit-session/*", *(f"docker-image://{_full(name)}" for name in names)]
+    rules = [("DENY", "*"), *(("ALLOW", each) for each in allowed)]
+    return json.dumps({"rules": [{"action": action, "selector": {"identifier": each}} for action, each in rules]})
+
+
+def _full(name: str) -> str:
+    first, slash, _ = name.partition("/")
+    if not slash:
+        return f"docker.io/library/{name}"
+    return name if "." in first or ":" in first or first == "localhost" else f"docker.io/{name}"
+
+
+def _run(
+    nested: Nested, command: tuple[str, ...], context: bytes, names: Iterable[str], seconds: float, *options: str
+) -> _Ended:
+    number = secrets.randbits(63) | 1
+    address = ":".join(f"{number >> shift & 0xFFFF:x}" for shift in (48, 32, 16, 0))
+    words = (
+        "confine", "build", f"-id={number:x}", f"-seconds={seconds:g}", f"-idle={IDLE_SECONDS:g}", f"-memory={MEMORY}",
+        f"-processes={PROCESSES}", f"-disk={DISK}", f"-policy={_policy(names)}", *options, "--",
+        *command, f"--add-host={_HOST}:100:0:0:0:{address}", "-",
+    )  # fmt: skip
+    try:
+        # it may have to wait for builds that may take as long, twice
+        done = nested.inside(*words, input=context, timeout=4 * seconds + 120)
+        report = json.loads(done.stdout)
+    except json.JSONDecodeError as wrong:
+        raise EngineError(words, done.stdout + done.stderr, 0) from wrong
+    except BaseException:
+        # Whoever doesn't wait for it any longer doesn't want it to go on.
+        nested.end_inside(f"{number:x}")
+        raise
+    ended = _Ended(done.stderr, report["code"], report["ended"], report["alone"], report["memory"], report["processes"])
+    if ended.ended == "asked" or not (ended.good or ended.ended or nested.engine.answers()):
+        raise EngineError(words, ended.output, ended.code)
+    return ended
+
+
+def _why(done: _Ended, dockerfile: str, images: Iterable[str], seconds: float) -> Exception:
+    if done.ended == "deadline":
+        return TimedOut(seconds, both("building.deadline", file=dockerfile, seconds=f"{seconds:g}"))
+    if done.ended == "idle":
+        return TimedOut(IDLE_SECONDS, both("building.idle", file=dockerfile, seconds=f"{IDLE_SECONDS:g}"))
+    if not done.short_of:
+        return build_failure(done.output, dockerfile, images)
+    what = {
+        "memory": both("building.memory", file=dockerfile, most=f"{MEMORY >> 30} GiB"),
+        "processes": both("building.processes", file=dockerfile, most=PROCESSES),
+        "disk": both("building.disk", file=dockerfile, most=f"{DISK >> 30} GiB", files=FILES),
+    }[done.short_of]
+    return Unmet(what, evidence=evidence_of(done.output))

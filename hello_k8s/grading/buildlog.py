@@ -16,6 +16,9 @@ _STEP = re.compile(r"^------\n > \[[^\n]*\]:?[^\n]*\n(.*?)^------$", re.MULTILIN
 _ERROR = re.compile(r"^ERROR: (?:failed to (?:build|solve): )?(?:failed to solve: )?(.*)$", re.MULTILINE)
 _TIME = re.compile(r"^\d+\.\d+ ")
 _NO_BASE = re.compile(r"(\S+): failed to resolve source metadata|pull access denied, repository does not exist")
+_DENIED = re.compile(r'source "(\S+?)" denied by policy')
+_IMAGE = "docker-image://"
+_FRONTEND = re.compile(r"failed to solve: failed to resolve source metadata for")
 
 
 def build_failure(output: str, dockerfile: str, images: Iterable[str]) -> Unmet:
@@ -23,16 +26,12 @@ def build_failure(output: str, dockerfile: str, images: Iterable[str]) -> Unmet:
 
     `images` are the lab's images (folder names), named where a FROM asks for another one.
     """
-    errors = _ERROR.findall(output)
-    error = errors[-1].strip() if errors else _last(output)
-    step = _STEP.search(output)
-    said = [_TIME.sub("", line).rstrip() for line in step[1].splitlines()] if step else []
-    said = [line for line in said if line.strip()]
+    error, said = _error(output), _said(output)
     where, marked = _WHERE.findall(output), _MARKED.findall(output)
     instruction = marked[0].strip() if marked else ""
-    evidence = [*said[-_KEPT:], f"ERROR: {error}"]
-    if base := _missing_base(output, instruction):
-        return Unmet(both("grading.base_missing", file=dockerfile, image=base, images=_names(images)), (), evidence)
+    evidence = evidence_of(output)
+    if refused := _refused(output, instruction, dockerfile, ", ".join(["scratch", *base_names(images)])):
+        return Unmet(refused, (), evidence)
     line = where[-1][1] if where else ""
     word = _telling(said) or error
     diagnosis: list[Texts] = []
@@ -53,21 +52,51 @@ def _telling(said: list[str]) -> str:
     return said[-1].strip() if said else ""
 
 
+def _refused(output: str, instruction: str, dockerfile: str, images: str) -> Texts | None:
+    """What a build may not have: an image that isn't the lab's, the network, another builder."""
+    if "network.host is not allowed" in output:
+        return both("building.host_network", file=dockerfile)
+    if _FRONTEND.search(output):
+        return both("building.frontend", file=dockerfile, line=instruction)
+    denied = _DENIED.search(output)
+    if denied and not denied[1].startswith(_IMAGE):
+        return both("building.no_network", file=dockerfile, source=denied[1], images=images)
+    if base := _missing_base(output, instruction):
+        return both("grading.base_missing", file=dockerfile, image=base, images=images)
+    return None
+
+
 def _missing_base(output: str, instruction: str) -> str:
-    if not _NO_BASE.search(output):
-        return ""
+    found, denied = _NO_BASE.search(output), _DENIED.search(output)
     if match := re.match(r"FROM\s+(?:--\S+\s+)*(\S+)", instruction, re.IGNORECASE):
-        return match[1]
-    found = _NO_BASE.search(output)
-    return found[1] or "" if found else ""
+        return match[1] if found or denied else ""
+    if found:
+        return found[1] or ""
+    return denied[1].removeprefix(_IMAGE).removeprefix("docker.io/").removeprefix("library/") if denied else ""
 
 
-def _names(images: Iterable[str]) -> str:
+def base_names(images: Iterable[str]) -> list[str]:
+    """The names under which the images (folder names) can be asked for in a nested engine."""
     from hello_k8s import catalog
 
     known = catalog.images()
-    names = [name for image in images if image in known for name in (*known[image].aliases, known[image].name)]
-    return ", ".join(["scratch", *names])
+    return [name for image in images if image in known for name in (*known[image].aliases, known[image].name)]
+
+
+def evidence_of(output: str) -> list[str]:
+    """The last lines that the failed step printed, and the error."""
+    return [*_said(output)[-_KEPT:], f"ERROR: {_error(output)}"]
+
+
+def _error(output: str) -> str:
+    errors = _ERROR.findall(output)
+    return errors[-1].strip() if errors else _last(output)
+
+
+def _said(output: str) -> list[str]:
+    step = _STEP.search(output)
+    said = [_TIME.sub("", line).rstrip() for line in step[1].splitlines()] if step else []
+    return [line for line in said if line.strip()]
 
 
 def _last(output: str) -> str:

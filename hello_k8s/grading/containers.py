@@ -10,11 +10,18 @@ from hello_k8s.errors import CommandFailed, EngineError
 from hello_k8s.grading.verdict import Unmet
 from hello_k8s.language import both
 from hello_k8s.machine.engine import Engine
+from hello_k8s.process import run
 
 #: Enough for every program of this book, too little to disturb the machine.
 LIMITS = (
     "--memory=256m", "--memory-swap=256m", "--cpus=1", "--pids-limit=100", "--security-opt=no-new-privileges",
+    "--oom-score-adj=500", "--shm-size=16m", "--log-opt=max-size=1m", "--log-opt=max-file=2",
 )  # fmt: skip
+#: Bytes that its files may take; images/engine/confine/disk.go sees to it.
+DISK = 1 << 30
+
+#: Characters of its log that are shown: a line may be as long as the log.
+_WORDS = 1000
 
 #: What an engine in need says when it can't start a container, whatever the image: never the submission's doing.
 _OURS = re.compile(
@@ -82,9 +89,18 @@ class Container:
     def ended(self) -> Unmet:
         """The Unmet that says that it has ended, with its exit code and last words."""
         state = self.inspect()["State"]
-        words = self.logs(5).strip()
+        words = self.logs(5).strip()[-_WORDS:]
+        if self._filled_the_disk():
+            return Unmet(both("building.container_disk", most=f"{DISK >> 30} GiB"), evidence=words.splitlines())
         key = "grading.ended_by_memory" if state.get("OOMKilled") else "grading.ended"
         return Unmet(both(key, code=state["ExitCode"], log=words or "—"), evidence=words.splitlines())
+
+    def _filled_the_disk(self) -> bool:
+        """Whether the nested engine ended it for that; another engine doesn't watch."""
+        if self.engine.name != "nested":
+            return False
+        note = f"/run/confine/killed/{self.inspect()['Id']}"
+        return run([*self.engine.prefix[:-1], "test", "-e", note], timeout=30, check=False).code == 0
 
     def remove(self) -> None:
         self.engine.remove(self.name)

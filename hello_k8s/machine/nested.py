@@ -7,6 +7,7 @@ in every one of them.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -18,12 +19,16 @@ from hello_k8s import paths
 from hello_k8s.errors import CommandFailed, EngineError, MachineError
 from hello_k8s.language import t
 from hello_k8s.machine.engine import Engine, user_engine
+from hello_k8s.process import Completed, reading
 from hello_k8s.progress import SILENT, Progress
 
 #: On every container, volume and network of ours: what `uninstall` looks for.
 LABEL = "org.hello-k8s.part"
 _FOLDER = "/var/lib/hello-k8s"
 _READY_SECONDS = 60
+#: Bytes of answers that are read at most. The probe cuts bodies, but many large ones, or headers, remain.
+_ANSWERS = 32 << 20
+_TOO_LARGE = {"status": 0, "body": "", "error": "the answers are too large", "seconds": 0.0, "headers": {}}
 
 
 class Nested:
@@ -171,8 +176,11 @@ class Nested:
         """
         command = ("exec", self.name, "probe", "fetch", "-n", str(n), "-timeout", f"{timeout:g}", url)
         try:
-            done = self.outer.run(*command, timeout=n * timeout + 10)
-            return list(json.loads(done.stdout))
+            with reading([*self.outer.prefix, *command], timeout=n * timeout + 10) as stream:
+                said = stream.read(_ANSWERS)
+                if stream.read(1):
+                    return [dict(_TOO_LARGE) for _ in range(n)]
+            return list(json.loads(said))
         except CommandFailed as failed:
             raise EngineError(
                 failed.command,
@@ -189,6 +197,25 @@ class Nested:
     def exists(self) -> bool:
         """Whether its container is there, running or not."""
         return self.outer.container(self.name) is not None
+
+    def inside(self, *command: str, input: bytes | None = None, timeout: float = 120) -> Completed:
+        """Run a program of the engine's image in it. Raises EngineError where it fails: no such program is a
+        submission's."""
+        try:
+            return self.outer.run("exec", "-i", self.name, *command, input=input, timeout=timeout)
+        except CommandFailed as failed:
+            raise EngineError(
+                failed.command,
+                failed.output,
+                failed.exit_code_of_command,
+                what=t("engine.nested_gone", name=self.name),
+                next=t("engine.nested_failed_next", name=self.name),
+            ) from failed
+
+    def end_inside(self, build: str) -> None:
+        """End the build that `confine build` calls so; nothing where it has ended, or the engine has."""
+        with contextlib.suppress(CommandFailed):
+            self.outer.run("exec", self.name, "confine", "end", build, check=False, timeout=30)
 
     def pause(self) -> None:
         """Freeze it at once; keeps its memory. Nothing where it isn't running."""

@@ -1,0 +1,3 @@
+module hello-k8s/confine
+
+go 1.25

@@ -1,0 +1,214 @@
+// Confine keeps one untrusted build or container of this engine from disturbing the others.
+//
+//	confine build -id ID [options] -- ARGS…   `docker ARGS…` for one build, within limits of its own
+//	confine end ID                            end that build
+//	confine watch                             end containers that fill the disk, for as long as the engine runs
+//	confine layers IMAGE                      sizes and names of the files in an image's layers, as JSON
+//
+// Called as `runc` it puts a step of such a build, or a container, within its limits and goes on as the real runc.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// state is where running builds are noted: ID.json, and the locks.
+const state = "/run/confine"
+
+func main() {
+	if filepath.Base(os.Args[0]) == "runc" {
+		asRunc()
+		return
+	}
+	err := errors.New("usage: confine build | end | watch | layers")
+	code := 2
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "watch":
+			code, err = 1, watch()
+		}
+	}
+	if len(os.Args) > 2 {
+		switch os.Args[1] {
+		case "build":
+			code, err = build(os.Args[2:])
+		case "end":
+			code, err = 1, end(os.Args[2])
+		case "layers":
+			code, err = 1, layers(os.Args[2], os.Stdout)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "confine:", err)
+		os.Exit(code)
+	}
+}
+
+// A note is what is known of a running build.
+type note struct {
+	Process int  `json:"process"`
+	Limited bool `json:"limited"`
+}
+
+func noteOf(id string) (note, error) {
+	var found note
+	text, err := os.ReadFile(filepath.Join(state, id+".json"))
+	if err == nil {
+		err = json.Unmarshal(text, &found)
+	}
+	return found, err
+}
+
+// others counts the running builds besides id.
+func others(id string) int {
+	found, _ := filepath.Glob(filepath.Join(state, "*.json"))
+	count := 0
+	for _, file := range found {
+		if name := strings.TrimSuffix(filepath.Base(file), ".json"); name != id {
+			if known, err := noteOf(name); err == nil && syscall.Kill(known.Process, 0) == nil {
+				count++
+			}
+		}
+	}
+	return count
+}
+
+func end(id string) error {
+	known, err := noteOf(id)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return syscall.Kill(known.Process, syscall.SIGTERM)
+}
+
+// A report is the one line on standard output that says how a build ended.
+type report struct {
+	// Code is the client's exit code. Ended says what ended it before its time: "deadline", "idle", "processes", "disk", "asked".
+	Code  int    `json:"code"`
+	Ended string `json:"ended"`
+	// Limited: memory and processes had limits of the build's own.
+	Limited bool `json:"limited"`
+	// Alone: no other build ran in the meantime.
+	Alone bool `json:"alone"`
+	// It was at its limit of memory (the page cache counts), and of processes.
+	Memory    bool    `json:"memory"`
+	Processes bool    `json:"processes"`
+	Waited    float64 `json:"waited"`
+	Seconds   float64 `json:"seconds"`
+}
+
+func build(args []string) (int, error) {
+	flags := flag.NewFlagSet("build", flag.ContinueOnError)
+	id := flags.String("id", "", "hexadecimal, at most 16 digits; unique")
+	seconds := flags.Float64("seconds", 300, "until it is ended")
+	idle := flags.Float64("idle", 30, "seconds that its steps may go without using a processor")
+	memory := flags.Int64("memory", 1<<30, "bytes")
+	processes := flags.Int64("processes", 512, "processes and threads at once")
+	disk := flags.Int64("disk", 2<<30, "bytes that its steps may write")
+	alone := flags.Bool("alone", false, "while no other build runs, after clearing the cache with -clear")
+	clear := flags.Bool("clear", false, "remove what no image needs first")
+	policy := flags.String("policy", "", "BuildKit's source policy, JSON")
+	if err := flags.Parse(args); err != nil {
+		return 2, err
+	}
+	number, err := strconv.ParseUint(*id, 16, 64)
+	if err != nil || *id != fmt.Sprintf("%x", number) || flags.NArg() == 0 {
+		return 2, errors.New("an -id, and what to do, are needed")
+	}
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		return 1, err
+	}
+	begun := time.Now()
+	release, err := take(*alone)
+	if err != nil {
+		return 1, err
+	}
+	defer release()
+	if *clear {
+		exec.Command("docker", "builder", "prune", "--all", "--force").Run()
+		exec.Command("docker", "image", "prune", "--force").Run()
+	}
+	done := report{Waited: time.Since(begun).Seconds(), Alone: true}
+	group := newGroup(*id)
+	done.Limited = group.limit(*memory, *processes) == nil
+	text, _ := json.Marshal(note{os.Getpid(), done.Limited})
+	file := filepath.Join(state, *id+".json")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return 1, err
+	}
+	folder, err := os.MkdirTemp(state, "client-")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(folder)
+	command := exec.Command("docker", flags.Args()...)
+	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stderr, os.Stderr
+	command.Env = append(os.Environ(), "BUILDX_CONFIG="+folder)
+	if *policy != "" {
+		rules := filepath.Join(folder, "policy.json")
+		if err := os.WriteFile(rules, []byte(*policy), 0o600); err != nil {
+			return 1, err
+		}
+		command.Env = append(command.Env, "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY="+rules)
+	}
+	started := time.Now()
+	watch := watcher{
+		id: *id, group: group, processes: *processes, disk: *disk, seconds: *seconds, idle: *idle, report: &done,
+	}
+	err = watch.run(command)
+	done.Seconds = time.Since(started).Seconds()
+	done.Memory, done.Processes = group.short(), group.crowded()
+	os.Remove(file)
+	os.Remove(filepath.Join(state, *id+".folders"))
+	group.close(others(*id) == 0)
+	if err != nil {
+		return 1, err
+	}
+	return 0, json.NewEncoder(os.Stdout).Encode(done)
+}
+
+// take waits for a place among the builds: for one beside others, or for the only one.
+// Who wants to be alone keeps the door, so that nobody else comes in while the last ones leave.
+func take(alone bool) (func(), error) {
+	door, err := os.OpenFile(filepath.Join(state, "door"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer door.Close()
+	room, err := os.OpenFile(filepath.Join(state, "room"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	how := syscall.LOCK_SH
+	if alone {
+		how = syscall.LOCK_EX
+	}
+	if err := flock(door, syscall.LOCK_EX); err != nil {
+		return nil, err
+	}
+	if err := flock(room, how); err != nil {
+		return nil, err
+	}
+	return func() { room.Close() }, nil
+}
+
+func flock(file *os.File, how int) error {
+	for {
+		if err := syscall.Flock(int(file.Fd()), how); !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+	}
+}
