@@ -36,9 +36,9 @@ class Unreadable(Exception):
         self.reason = reason
 
 
-def look(folder: Path, wanted: Wanted) -> tuple[list[Source], list[Unmapped]]:
-    """Every submission below `folder`, and everything there that is none. `folder` itself may be one."""
-    search = _Search(folder.resolve(), wanted)
+def look(folder: Path, wanted: Wanted, but: Path) -> tuple[list[Source], list[Unmapped]]:
+    """Every submission below `folder`, and everything there that is none. `folder` itself may be one, `but` isn't."""
+    search = _Search(folder.resolve(), wanted, but.resolve())
     try:
         search.visit((), _Budget(), None)
     except Refused as refused:
@@ -67,8 +67,9 @@ class _Root:
 
 
 class _Search:
-    def __init__(self, top: Path, wanted: Wanted) -> None:
+    def __init__(self, top: Path, wanted: Wanted, but: Path) -> None:
         self._top = top
+        self._but = but
         self._wanted = wanted
         self.sources: list[Source] = []
         self.unmapped: list[Unmapped] = []
@@ -91,7 +92,7 @@ class _Search:
             with os.scandir(self._path(parts)) as listing:
                 for entry in listing:
                     budget.take()
-                    if not members.is_junk(entry.name):
+                    if not members.is_junk(entry.name) and Path(entry.path) != self._but:
                         found.append(entry)
         except OSError as error:
             if error.errno == errno.ENAMETOOLONG:

@@ -45,7 +45,7 @@ def read_class(folder: Path, labs: Sequence[Lab], store: Path) -> Roster:
     if not folder.is_dir():
         raise UsageError(t("intake.no_folder", folder=folder), next=t("intake.no_folder_next"))
     sweep(store)
-    sources, unmapped = look(folder, Wanted(labs))
+    sources, unmapped = look(folder, Wanted(labs), store)
     known = [submission for source in sources if (submission := _who(source, unmapped)) is not None]
     known = _of_one_folder(known, sources, unmapped)
     entries: list[Entry] = []

@@ -71,7 +71,7 @@ def plan_class(folder: Path, labs: Sequence[Lab], store: Path) -> tuple[Roster, 
     if not folder.is_dir():
         raise UsageError(t("classroom.no_folder", folder=folder), next=t("classroom.no_folder_next"))
     roster = read_class(folder, labs or catalog.labs(), store)
-    handed_in = {entry.lab for entry in roster.entries}
+    handed_in = {entry.lab for entry in roster.entries}.union(*(thing.labs for thing in roster.unmapped))
     chosen = tuple(labs) or tuple(lab for lab in catalog.labs() if lab.id in handed_in)
     if not roster.entries and not roster.unmapped:
         raise UsageError(t("classroom.nobody", folder=folder), next=t("classroom.no_folder_next"))
@@ -143,6 +143,10 @@ def _planned(roster: Roster, labs: Sequence[Lab], journal: Journal) -> _Course:
         else:
             course.todo.append(_Plan(entry, lab, key))
             course.put(Row(entry.learner, lab.id, entry.source, "ungraded", None, both("classroom.not_yet")))
+    for thing in roster.unmapped:  # handed in, but not known which: no zero
+        for name in thing.labs:
+            if thing.learner is not None and name in by_id:
+                course.put(Row(thing.learner, name, thing.source, "ungraded", None, thing.reason))
     return course
 
 

@@ -22,6 +22,7 @@ from hello_k8s.catalog import Lab
 from hello_k8s.classroom import members
 from hello_k8s.classroom.intake import read_class
 from hello_k8s.classroom.model import Roster, Unmapped
+from hello_k8s.classroom.run import grade_class
 from hello_k8s.errors import UsageError
 from hello_k8s.workspace.packing import archived
 
@@ -206,6 +207,24 @@ def test_handed_in_twice_and_different_is_not_guessed(course: Class) -> None:
         ("second.zip", "kim", (FIRST,)),
     ]
     assert "second.zip" in roster.unmapped[0].reason["en"] and "first" in roster.unmapped[1].reason["ko"]
+
+
+@pytest.mark.usefixtures("home")
+def test_what_is_not_known_is_ungraded_and_no_zero(course: Class) -> None:
+    """Nothing of it needs a machine."""
+    course.lay("first", handed_in("kim"))
+    course.pack("second.zip", handed_in("kim") | {DOCKERFILE: b"FROM other\n"})
+    report = grade_class(course.folder, output=course.folder.parent / "results")
+    row = report.row("kim", FIRST)
+    assert (row.state, row.earned) == ("ungraded", None)
+    assert row.reason is not None and "more than once" in row.reason["en"]
+
+
+def test_a_store_inside_the_class_is_not_of_it(course: Class) -> None:
+    course.store = course.folder / "unpacked"
+    course.lay("kim", handed_in("kim"))
+    assert course.read() == course.read()
+    assert not course.read().unmapped
 
 
 def test_one_name_and_two_seeds_may_be_two_persons(course: Class) -> None:
