@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import functools
 import json
 import os
 import queue
@@ -24,6 +25,7 @@ from hello_k8s.classroom.places import WorkersPlace
 from hello_k8s.grading import waiting
 from hello_k8s.grading.ground import Ground
 from hello_k8s.grading.run import grade
+from hello_k8s.grading.slots import Slot
 
 
 class Worker:
@@ -51,18 +53,29 @@ class Worker:
             self._send({"done": task["task"], "result": answer})
 
     def _grade(self, task: dict[str, Any]) -> dict[str, Any]:
-        self._ground = self._ground or Ground()
-        result = grade(
-            catalog.read_lab(Path(task["lab"]), Path(task["root"])),
-            Path(task["folder"]),
-            mode="replay",
-            kind=task["kind"],
-            seed=task["seed"],
-            ground=self._ground,
+        self._ground = self._ground or Ground(slots=True)
+        lab = catalog.read_lab(Path(task["lab"]), Path(task["root"]))
+        submitted = functools.partial(
+            grade, lab, Path(task["folder"]), mode="replay", kind=task["kind"], seed=task["seed"], ground=self._ground
         )
+        slot = self._ground.slot(lab)
+        result = submitted()
+        if slot and result.graded and not result.passed and not self._is_sound(slot):
+            result = submitted()
         if not result.graded:
+            self._ground.close()
             self._ground = None
         return result.to_dict()
+
+    def _is_sound(self, slot: Slot) -> bool:
+        """Whether a namespace that others used before is believed when it fails somebody: the solution passes there."""
+        assert self._ground is not None
+        if self._ground.slot(slot.lab) is not slot:
+            return False
+        if grade(slot.lab, slot.lab.solution, mode="replay", kind="solution", ground=self._ground).passed:
+            return True
+        self._ground.discard(slot)
+        return False
 
     def _want(self) -> None:
         self._send({"want": True})

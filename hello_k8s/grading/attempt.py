@@ -28,6 +28,7 @@ from hello_k8s.grading.final import at_rest
 from hello_k8s.grading.ground import Ground
 from hello_k8s.grading.own import seed_of
 from hello_k8s.grading.parts import Namespace, Objects, Submission
+from hello_k8s.grading.slots import Slot
 from hello_k8s.grading.verdict import CheckResult, Kind, Result, Texts, Unmet, worst
 from hello_k8s.grading.waiting import eventually
 from hello_k8s.language import both, t
@@ -189,24 +190,35 @@ class Attempt:
 
     def _replay(self) -> Namespace:
         folder = self.submission.folder
-        name = f"{self.lab.namespace}-{self.nonce}"
         images = self._images_on_nodes()
-        replay.remove_leftovers(self.api)
-        self._closing.callback(self.api.delete, "Namespace", name)
-        labels = {replay.REPLAY_LABEL: "true"}
-        if run := os.environ.get("HELLO_K8S_CLASS"):
-            labels[replay.CLASS_LABEL] = run
-        self.cluster.prepare_namespace(name, labels=labels)
-        replay.apply_given(self.lab, self.api, name, images)
-        user = replay.prepare_account(self.api, name)
-        self.applied, lines, problems = replay.apply_submission(self.lab, folder, user, name, images)
-        self.rewrites += [f"namespace: {self.lab.namespace} → {name}", *lines]
+        slot = self.ground.slot(self.lab) or self._new_slot(images)
+        slot.uses += 1
+        self._closing.callback(self.ground.keep, slot)
+        assert slot.user is not None
+        self.applied, lines, problems = replay.apply_submission(self.lab, folder, slot.user, slot.name, images)
+        self.rewrites += [f"namespace: {self.lab.namespace} → {slot.name}", *lines]
         self.problems += problems
         if problems and not self.applied:
             raise Unmet(problems[0], evidence=[text["en"] for text in problems])
         with contextlib.suppress(AssertionError):  # what doesn't run is for the checks to say
-            replay.settle(self.api, name, self.applied, self.lab.replay.settle)
-        return Namespace(name, live=False)
+            replay.settle(self.api, slot.name, self.applied, self.lab.replay.settle)
+        return Namespace(slot.name, live=False)
+
+    def _new_slot(self, images: Mapping[str, str]) -> Slot:
+        """A namespace with the lab's own objects in it and an account for the submission."""
+        slot = Slot(self.lab, self.api)
+        replay.remove_leftovers(self.api)
+        labels = {replay.REPLAY_LABEL: "true"}
+        if run := os.environ.get("HELLO_K8S_CLASS"):
+            labels[replay.CLASS_LABEL] = run
+        try:
+            self.cluster.prepare_namespace(slot.name, labels=labels)
+            replay.apply_given(self.lab, self.api, slot.name, images)
+            slot.remember(replay.prepare_account(self.api, slot.name))
+        except BaseException:
+            slot.discard()
+            raise
+        return slot
 
     def _images_on_nodes(self) -> dict[str, str]:
         """The lab's images on every node, and the submission's own: tag in lab.toml → tag on the nodes."""

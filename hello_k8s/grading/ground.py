@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hello_k8s.catalog import Lab
 from hello_k8s.errors import ClusterError
+from hello_k8s.grading.slots import Slot, keeps
 from hello_k8s.language import t
 from hello_k8s.progress import SILENT, Progress
 
@@ -21,10 +22,13 @@ class Ground:
     what was true of the machine then isn't any more.
     """
 
-    def __init__(self, nested: Nested | None = None, progress: Progress = SILENT) -> None:
+    def __init__(self, nested: Nested | None = None, progress: Progress = SILENT, *, slots: bool = False) -> None:
+        """`slots`: a lab's throw-away namespace is kept for its next submission."""
         self.progress = progress
         self._nested = nested
         self._on_nodes: set[str] = set()
+        self._keep = slots
+        self._slots: dict[str, Slot] = {}
 
     @property
     def nested(self) -> Nested:
@@ -61,3 +65,26 @@ class Ground:
         refs = images.ensure(missing, self.cluster.engine, self.progress, upstream_names=own)
         self.cluster.load(refs.values(), self.cluster.engine, self.progress)
         self._on_nodes.update(missing)
+
+    # -- namespaces
+
+    def slot(self, lab: Lab) -> Slot | None:
+        """The namespace that the lab's last submission left as it had found it."""
+        return self._slots.get(lab.id)
+
+    def keep(self, slot: Slot) -> None:
+        """Use `slot` again if that can be done, or delete it."""
+        if self._keep and keeps(slot.lab) and slot.clean():
+            self._slots[slot.lab.id] = slot
+        else:
+            self.discard(slot)
+
+    def discard(self, slot: Slot) -> None:
+        """Never use `slot` again."""
+        self._slots.pop(slot.lab.id, None)
+        slot.discard()
+
+    def close(self) -> None:
+        """Delete every namespace that is kept."""
+        for slot in list(self._slots.values()):
+            self.discard(slot)
