@@ -15,6 +15,7 @@ from hello_k8s.grading.manifests import read_manifests, rewrite, title
 from hello_k8s.grading.verdict import Unmet
 from hello_k8s.grading.waiting import eventually
 from hello_k8s.language import both, t
+from hello_k8s.machine import isolation
 from hello_k8s.machine.kubeapi import ApiError, KubeApi
 
 if TYPE_CHECKING:
@@ -22,16 +23,11 @@ if TYPE_CHECKING:
 
 #: A deliverable is a text that a person wrote.
 LIMIT_BYTES = 1 << 20
-#: Who applies a submission's manifests: a ServiceAccount of the namespace, bound to the ClusterRole `edit` there.
-#: Not a Role of `*`: that one would hold for the namespace object itself, and so for its Pod Security labels.
-ACCOUNT = "submission"
-REPLAY_LABEL = "hello-k8s.org/replay"
+REPLAY_LABEL = isolation.REPLAY_LABEL
 #: Which class a throw-away namespace belongs to: what a killed run left is found by it.
 CLASS_LABEL = "hello-k8s.org/class"
 #: Seconds after which a namespace of a grading that was killed is somebody's leftover.
 _LEFTOVER = 3600
-#: Seconds within which the authorizer surely knows a binding.
-_BINDING_SECONDS = 15
 #: Seconds that a Pod may run without being ready until nobody waits for it any longer.
 _RUNNING_ENOUGH = 5
 _WORKLOADS = ("Deployment", "StatefulSet", "ReplicaSet", "DaemonSet")
@@ -137,36 +133,11 @@ def apply_given(lab: Lab, api: KubeApi, namespace: str, images: Mapping[str, str
 
 
 def prepare_account(api: KubeApi, namespace: str) -> KubeApi:
-    """The API as the submission: a ServiceAccount that can edit what is in `namespace` and nothing else."""
-    role = "rbac.authorization.k8s.io"
-    api.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT}}, namespace)
-    api.apply(
-        {
-            "apiVersion": f"{role}/v1",
-            "kind": "RoleBinding",
-            "metadata": {"name": ACCOUNT},
-            "roleRef": {"apiGroup": role, "kind": "ClusterRole", "name": "edit"},
-            "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": namespace}],
-        },
-        namespace,
-    )
-    user = api.as_user(f"system:serviceaccount:{namespace}:{ACCOUNT}")
-    question = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": {"namespace": namespace, "verb": "create", "resource": "services"}},
-    }
-    deadline = time.monotonic() + _BINDING_SECONDS
-    while time.monotonic() < deadline:  # the authorizer learns of a binding a moment after it was made
-        answer = user.request("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=question)
-        if answer.status_code == 201 and answer.json()["status"].get("allowed"):
-            return user
-        time.sleep(0.02)
-    # Going on would have the submission refused for rights that we failed to give it.
-    raise ClusterError(
-        t("grading.no_account", account=ACCOUNT, namespace=namespace, seconds=_BINDING_SECONDS),
-        next=t("grading.probe_next"),
-    )
+    """The API as the submission: a user who can create objects in `namespace` and do nothing else anywhere.
+
+    Nothing has to be made for it: rights and their bounds are the cluster's (machine/data/admission.yaml).
+    """
+    return api.as_user(isolation.submitter(namespace), isolation.SUBMISSIONS)
 
 
 def apply_submission(
@@ -219,9 +190,16 @@ def refused_by_server(error: ApiError, name: str, what: str, namespace: str) -> 
     typed = "failed to create typed patch object" in error.message or "field not declared in schema" in error.message
     if error.status not in (400, 403, 404, 409, 413, 415, 422) and not (error.status == 500 and typed):
         raise error
-    if error.status == 403 and f"serviceaccount:{namespace}:{ACCOUNT}" in error.message:
+    if (told := isolation.refusal(error.message)) is not None:
+        return Unmet(_in_both("grading.refused", told, file=name, object=what), evidence=[plain(error.message)])
+    if error.status == 403 and f'"{isolation.submitter(namespace)}"' in error.message:
         return Unmet(both("grading.not_allowed", file=name, object=what), evidence=[error.message])
     return Unmet(both("grading.refused", file=name, object=what, message=plain(error.message)))
+
+
+def _in_both(key: str, message: Texts, **values: object) -> Texts:
+    """`both`, with a `message` that is a sentence in each language itself."""
+    return {language: t(key, language, message=sentence, **values) for language, sentence in message.items()}
 
 
 def plain(message: str) -> str:

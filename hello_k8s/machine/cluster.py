@@ -14,7 +14,7 @@ from typing import Any
 from hello_k8s import paths
 from hello_k8s.errors import ClusterError, CommandFailed
 from hello_k8s.language import t
-from hello_k8s.machine import holding, kindconfig, loading, ready, tools
+from hello_k8s.machine import holding, isolation, kindconfig, loading, ready, tools
 from hello_k8s.machine.engine import Engine, user_engine
 from hello_k8s.machine.kubeapi import KubeApi
 from hello_k8s.machine.nested import LABEL
@@ -39,6 +39,7 @@ class Cluster:
         default = self.name == "hello-k8s"
         self.kubeconfig = paths.state() / ("kubeconfig" if default else f"kubeconfig-{self.name}")
         self._new_nodes = nodes
+        self._isolated: str | None = None
 
     # -- what there is
 
@@ -110,6 +111,7 @@ class Cluster:
                 self._ensure_kubeconfig(nodes)
                 self._forget_pause(nodes)  # its resuming was killed in the middle
                 ready.wait(self.api(), len(nodes), progress, quick=True)
+            self._isolate()
             if probe:
                 self._ensure_probe(progress)
 
@@ -320,16 +322,29 @@ class Cluster:
             "KUBECACHEDIR": str(paths.state() / "kube-cache"),
         }
 
+    def _isolate(self) -> str:
+        """The policies and rules that keep submissions apart, brought on once; see isolation.ensure."""
+        if self._isolated is None:
+            self._isolated = isolation.ensure(self.api(), self.engine, self._nodes())
+        return self._isolated
+
     def prepare_namespace(self, name: str, *, labels: Mapping[str, str] | None = None) -> None:
-        """The namespace of a lab from the one template: Pod Security, a quota of objects. Idempotent."""
+        """The namespace of a lab from the one template: Pod Security, a quota of objects. Idempotent.
+
+        With the label of a replay it gets besides what keeps a submission from the others.
+        """
+        if self._isolated is None:
+            with self._lock():
+                self._isolate()
         api = self.api()
-        for obj in kindconfig.objects("namespace.yaml", NAME=name):
-            if obj["kind"] == "Namespace":
-                metadata: Any = obj["metadata"]
-                metadata["labels"].update(labels or {})
+        objects = kindconfig.objects("namespace.yaml", NAME=name)
+        objects[0]["metadata"]["labels"].update(labels or {})
+        if isolation.REPLAY_LABEL in (labels or {}):
+            objects += kindconfig.objects("namespace-replay.yaml", NAME=name)
+            if address := self._isolate():
+                objects += kindconfig.objects("network-policy.yaml", NAME=name, API=address)
+        for obj in objects:
             api.apply(obj)
-        # A Pod is refused until the namespace's ServiceAccount is there.
-        api.wait("ServiceAccount", "default", name, lambda found: True, 30)
 
     def probe(self) -> dict[str, Any]:
         """The Pod through which checks ask HTTP questions, ready. Raises ClusterError where it doesn't become so."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 DATA = Path(__file__).parent / "data"
 
@@ -12,11 +14,17 @@ def kind_config(nodes: int) -> str:
     return (DATA / "kind.yaml").read_text() + "- role: worker\n" * (nodes - 1)
 
 
-def objects(file: str, **replaced: str) -> list[dict[str, object]]:
-    """The objects of data/<file>, with each word of `replaced` (NAME, IMAGE) put in."""
+def text(file: str, **replaced: str) -> str:
+    """data/<file>, with each word of `replaced` (NAME, IMAGE) put in."""
+    content = (DATA / file).read_text("utf-8")
+    for word, value in replaced.items():
+        content = re.sub(rf"\b{word}\b", value, content)
+    return content
+
+
+def objects(file: str, **replaced: str) -> list[dict[str, Any]]:
+    """The objects of data/<file>, with each word of `replaced` put in."""
     import yaml
 
-    text = (DATA / file).read_text()
-    for word, value in replaced.items():
-        text = text.replace(word, value)
-    return [found for found in yaml.load_all(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) if found]
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return [found for found in yaml.load_all(text(file, **replaced), loader) if found]

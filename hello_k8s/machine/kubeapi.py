@@ -98,9 +98,13 @@ class KubeApi:
         server, tls, headers = read_kubeconfig(Path(path), context)
         return cls(server, tls, headers, cache=Path(path).parent)
 
-    def as_user(self, user: str) -> KubeApi:
-        """The same API, every request made as `user` (`system:serviceaccount:<namespace>:<name>`), with its rights."""
-        other = KubeApi(self.server, self._tls, {**self._headers, "Impersonate-User": user}, timeout=self.timeout)
+    def as_user(self, user: str, group: str = "") -> KubeApi:
+        """The same API, every request made as `user` (`system:serviceaccount:<namespace>:<name>`), with its rights.
+
+        With `group` in that group instead of those that a ServiceAccount is in.
+        """
+        headers = {**self._headers, "Impersonate-User": user, **({"Impersonate-Group": group} if group else {})}
+        other = KubeApi(self.server, self._tls, headers, timeout=self.timeout)
         other._idle = self._idle
         other._kinds = self._kinds
         return other

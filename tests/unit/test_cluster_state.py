@@ -113,11 +113,11 @@ def test_kind_config() -> None:
 
 
 def test_namespace_template() -> None:
-    namespace, quota = kindconfig.objects("namespace.yaml", NAME="lab-x")
-    labels = namespace["metadata"]["labels"]  # type: ignore[index]
+    namespace, quota, *_ = kindconfig.objects("namespace.yaml", NAME="lab-x")
+    labels = namespace["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "baseline"
     assert labels["pod-security.kubernetes.io/warn"] == "restricted"
-    assert quota["metadata"]["namespace"] == "lab-x"  # type: ignore[index]
+    assert quota["metadata"]["namespace"] == "lab-x"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,82 @@
+#!/bin/bash
+# A CNI plugin behind ptp: tells the node's rules which namespace a submission's Pod is of, before its containers
+# start, and bounds its memory where it has no limit of its own. A Pod for which that fails doesn't start. The
+# namespace of a submission ends in eight hexadecimal digits; other Pods are left as they are.
+set -euo pipefail
+rules=/etc/cni/hello-k8s.nft
+memory=$((512 << 20))
+
+fail() {
+    printf '{"cniVersion": "0.4.0", "code": 100, "msg": "hello-k8s-isolation: line %s failed"}\n' "$1"
+    exit 1
+}
+trap 'fail $LINENO' ERR
+
+# The node's way out of the cluster; an address that nobody has where there is none.
+gateway() {
+    local found
+    found=$(ip route show default)
+    found=${found#default via }
+    echo "${found%% *}" | grep -E '^[0-9.]+$' || echo 0.0.0.0
+}
+
+bound_memory() {
+    local group unified limit
+    for group in /sys/fs/cgroup/{memory/,}kubelet.slice/kubelet-kubepods.slice/{,*/}*-pod"${1//-/_}".slice; do
+        unified=$group/memory.max limit=$group/memory.limit_in_bytes
+        if [[ -e $unified && $(<"$unified") == max ]]; then
+            echo "$memory" >"$unified"
+        elif [[ -e $limit && $(<"$limit") -gt $memory ]]; then
+            echo "$memory" >"$limit"
+        fi
+    done
+}
+
+case $CNI_COMMAND in
+    ADD | DEL) ;;
+    VERSION)
+        echo '{"cniVersion": "0.4.0", "supportedVersions": ["0.3.0", "0.3.1", "0.4.0"]}'
+        exit 0
+        ;;
+    *) exit 0 ;;
+esac
+
+of_a_submission=
+if [[ $CNI_ARGS =~ (^|;)K8S_POD_NAMESPACE=[^\;]*-[0-9a-f]{3}([0-9a-f])([0-9a-f]{4})(;|$) ]]; then
+    of_a_submission=yes
+    nibble=$((0x${BASH_REMATCH[2]})) identity=0x${BASH_REMATCH[3]}
+fi
+if [[ -z $of_a_submission && $CNI_COMMAND == DEL ]]; then
+    exit 0
+fi
+{
+    read -r address
+    read -r cable
+    read -r result
+} < <(jq -r '.prevResult | (.ips[0].address // "" | split("/")[0] // ""),
+    (first(.interfaces[]? | select((.sandbox // "") == "")).name // ""), tojson')
+
+elements() {
+    echo "$1 element inet hello-k8s own { \"$cable\" . $address }"
+    echo "$1 element inet hello-k8s members { $address . $((nibble * 4 + 3)) . $identity }"
+    echo "$1 element inet hello-k8s marks { \"$cable\" : goto dscp$nibble }"
+    echo "$1 element inet hello-k8s identities { \"$cable\" : $identity }"
+}
+
+if [[ $CNI_COMMAND == DEL ]]; then
+    if [[ -n $address ]]; then
+        elements delete | nft -f - 2>/dev/null || true
+    fi
+    exit 0
+fi
+if [[ -n $of_a_submission ]]; then
+    if ! elements add | nft -f - 2>/dev/null; then
+        # The first one since the node was started; or it was another one's, at the same moment.
+        { echo "create table inet hello-k8s" && sed "s/GATEWAY/$(gateway)/" "$rules" && elements add; } | nft -f - 2>/dev/null ||
+            elements add | nft -f - 1>&2
+    fi
+    if [[ $CNI_ARGS =~ K8S_POD_UID=([0-9a-f-]+) ]]; then
+        bound_memory "${BASH_REMATCH[1]}"
+    fi
+fi
+printf '%s\n' "$result"
