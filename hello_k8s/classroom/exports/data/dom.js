@@ -46,13 +46,12 @@ function number(value, digits = 0) {
   return value.toLocaleString(page.language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-const STATES = { graded: "", not_submitted: "–", ungraded: "!" };
 const MARKS = { p: "✓", f: "✗", t: "✗", e: "!", n: "–" };
 
 /** Points, or the state's own form where there are none: an ungraded row shows no number at all. */
 function points(state, earned, possible) {
   if (state === "ungraded") return el("span", { class: "chip ungraded" }, `! ${say("state_ungraded")}`);
-  const shown = el("span", { class: "points" }, el("b", {}, number(earned)), el("span", { class: "of" }, ` / ${number(possible)}`));
+  const shown = el("span", { class: "points" }, el("b", {}, String(earned)), ` / ${possible}`);
   if (state === "not_submitted") return el("span", { class: "both" }, shown, el("span", { class: "chip missing" }, say("state_not_submitted")));
   return shown;
 }
