@@ -19,6 +19,7 @@ from hello_k8s.language import t
 from hello_k8s.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    from hello_k8s.grading.ground import Ground
     from hello_k8s.grading.verdict import Kind, Result
 
 __all__ = ["Report", "Run", "grade_solution", "new", "verify"]
@@ -61,20 +62,30 @@ def verify(lab: Lab, progress: Progress = SILENT, *, static: bool = False) -> Re
     """
     problems = list(lint.problems(lab))
     blocked = any(problem.of_lab for problem in problems)
-    runs = () if static or blocked else tuple(_runs(lab, progress))
+    runs = () if static or blocked else _all_runs(lab, progress)
     return Report(lab.id, tuple(problem.text for problem in problems), runs, static)
 
 
 def grade_solution(lab: Lab, progress: Progress = SILENT) -> Result:
     """The result of the lab's own solution, replayed from scratch."""
-    return _grade([lab.solution], lab, "solution", progress)
+    return _grade([lab.solution], lab, "solution", None, progress)
 
 
-def _runs(lab: Lab, progress: Progress) -> Iterator[Run]:
+def _all_runs(lab: Lab, progress: Progress) -> tuple[Run, ...]:
+    from hello_k8s.grading.ground import Ground
+
+    ground = Ground(progress=progress, slots=True)
+    try:
+        return tuple(_runs(lab, ground, progress))
+    finally:
+        ground.close()
+
+
+def _runs(lab: Lab, ground: Ground, progress: Progress) -> Iterator[Run]:
     def graded(name: str, folders: Sequence[Path], kind: Kind) -> tuple[Result, float]:
         began = time.monotonic()
         with progress.step(f"{lab.id}: {name}", 10):
-            result = _grade(folders, lab, kind, progress)
+            result = _grade(folders, lab, kind, ground, progress)
         return result, time.monotonic() - began
 
     result, seconds = graded(t("lab.verify.start"), [], "start")
@@ -122,11 +133,11 @@ def _got(result: Result) -> str:
     return t("lab.verify.got_ungraded", why=said)
 
 
-def _grade(folders: Sequence[Path], lab: Lab, kind: Kind, progress: Progress) -> Result:
+def _grade(folders: Sequence[Path], lab: Lab, kind: Kind, ground: Ground | None, progress: Progress) -> Result:
     from hello_k8s.grading import grade
 
     with _laid(folders, lab) as submission:
-        return grade(lab, submission, mode="replay", kind=kind, progress=progress)
+        return grade(lab, submission, mode="replay", kind=kind, ground=ground, progress=progress)
 
 
 @contextlib.contextmanager
