@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 import zipfile
@@ -54,7 +55,7 @@ def archives(lab: Lab, files: Mapping[str, bytes]) -> list[Case]:
 
 def _tar(files: Mapping[str, bytes], name: str, link: str = "") -> bytes:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path, data in files.items():
             info = tarfile.TarInfo(path)
             info.size = len(data)
@@ -63,12 +64,12 @@ def _tar(files: Mapping[str, bytes], name: str, link: str = "") -> bytes:
         if link:
             info.type, info.linkname = tarfile.SYMTYPE, link
         archive.addfile(info)
-    return buffer.getvalue()
+    return gzip.compress(buffer.getvalue(), mtime=0)
 
 
 def _zip(files: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for path, data in files.items():
-            archive.writestr(path, data)
+            archive.writestr(zipfile.ZipInfo(path, date_time=(2026, 11, 24, 8, 30, 0)), data)
     return buffer.getvalue()
