@@ -134,7 +134,7 @@ def graded(lab: Lab, folder: Path, **verdicts: str) -> Result:
     return Result(lab.id, "solution", "replay", "2026-01-01T00:00:00Z", checks)
 
 
-def honest(lab: Lab, folder: Path, *, mode: str, kind: str, progress: object) -> Result:
+def honest(lab: Lab, folder: Path, *, mode: str, kind: str, ground: object = None, progress: object) -> Result:
     """A grader that reads the files: what each submission holds decides."""
     assert mode == "replay" and (folder / "given.txt").exists()
     docker, notes = (folder / "Dockerfile").read_text(), (folder / "sub" / "notes.txt").read_text()
@@ -169,7 +169,9 @@ def test_verify_proves_a_lab(whole: Lab, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_verify_refuses_a_lab_that_does_not_grade_what_it_says(
     whole: Lab, monkeypatch: pytest.MonkeyPatch, kind: str, verdicts: dict[str, str], fails: str
 ) -> None:
-    def grade(lab: Lab, folder: Path, *, mode: str, kind: str, progress: object, lie: str = kind) -> Result:
+    def grade(
+        lab: Lab, folder: Path, *, mode: str, kind: str, ground: object, progress: object, lie: str = kind
+    ) -> Result:
         if kind == lie:
             return graded(lab, folder, **verdicts)
         return honest(lab, folder, mode=mode, kind=kind, progress=progress)
