@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from hello_k8s.catalog import Lab
 from hello_k8s.errors import HelloError
+from hello_k8s.grading.attempt import CLASS_SECRET
 from hello_k8s.grading.ground import Ground
 from hello_k8s.grading.replay import CLASS_LABEL
 from hello_k8s.language import t
@@ -29,6 +31,7 @@ class ClassMachine:
         self.labs = labs
         self.id = hashlib.sha256(str(output.resolve()).encode()).hexdigest()[:12]
         self._note = note
+        self._secret = secrets.token_hex(16)
         self._healed = 0.0
 
     @cached_property
@@ -44,7 +47,7 @@ class ClassMachine:
     @property
     def environment(self) -> Mapping[str, str]:
         """What the workers are told."""
-        told = {"HELLO_K8S_CLASS": self.id, "PYTHONDONTWRITEBYTECODE": "1"}
+        told = {"HELLO_K8S_CLASS": self.id, CLASS_SECRET: self._secret, "PYTHONDONTWRITEBYTECODE": "1"}
         return {**told, "HELLO_K8S_ENGINE": self.engine.name} if self.engine else told
 
     def up(self) -> None:
