@@ -17,7 +17,7 @@ BOOK = ROOT / "book"
 #: What is ours in the folders below (glob patterns): they may be set to a folder that holds other things, too.
 IN_CACHE = ("apt", "build", "images", "tools", "passing-*.tar*", "pulled")
 IN_STATE = (
-    "bin", "book", "book-work", "bundle.tar", "buildx", "cluster", "discovery-*", "jupyter", "kube-cache",
+    "bin", "book", "book-work", "bundle.tar", "buildx", "classes", "cluster", "discovery-*", "jupyter", "kube-cache",
     "kubeconfig*", "labs", "logs", "nested", "overlays", "self-check", "start.lock", "test",
 )  # fmt: skip
 NOTEBOOKS = ROOT / "notebooks"

@@ -6,7 +6,6 @@ Loaded by `-p` in pyproject.toml and never from a conftest. (PYTEST_DONT_REWRITE
 from __future__ import annotations
 
 import contextlib
-import re
 import signal
 import threading
 from collections.abc import Generator, Iterator
@@ -71,15 +70,12 @@ def pytest_configure(config: pytest.Config) -> None:
     guard.refuse_foreign(config)
     if config.getoption("--submission") and config.getoption("--as-submitted"):
         raise pytest.UsageError(t("grading.both_options"))
-    config.addinivalue_line("markers", "xdist_group(name): tests of one group run in one process")
     config.pluginmanager.register(fixtures, "hello-k8s-fixtures")
     chosen = next((plugin for plugin in config.pluginmanager.get_plugins() if isinstance(plugin, Chosen)), None)
     labs = {} if chosen else _overlaid(config)
     ground = (chosen and chosen.ground) or Ground(progress=chosen.progress if chosen else SILENT)
     grading = config.stash[GRADING] = Grading(chosen, labs, ground)
     config.pluginmanager.register(grading, "hello-k8s-grading")
-    if getattr(config.option, "dist", "no") in ("load", "worksteal") and _grades(config):
-        config.option.dist = "loadgroup"  # the checks of one answer share what was built for it
 
 
 def _overlaid(config: pytest.Config) -> dict[Path, Lab]:
@@ -94,8 +90,15 @@ def _overlaid(config: pytest.Config) -> dict[Path, Lab]:
         raise pytest.UsageError(str(error)) from error
 
 
-def _grades(config: pytest.Config) -> bool:
-    return any(Path(arg.split("::")[0]).resolve().is_relative_to(paths.LABS) for arg in config.args)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """However checks are dealt out to several processes, an answer's are not torn apart."""
+    named = (Path(arg.split("::")[0]).resolve() for arg in config.args)
+    if config.getvalue("dist") == "each" or not any(path.is_relative_to(paths.LABS) for path in named):
+        return None
+    from hello_k8s.grading.together import Together
+
+    return Together(config, log)
 
 
 # -- which checks belong to which lab
@@ -131,12 +134,14 @@ class Overlaid(pytest.Module):
             self.path = own
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Each check of each lab once for each learner of a class."""
+    """Each check of each lab once for each learner of a class; the learner comes first in its name."""
     members = metafunc.config.stash.get(CLASS, None)
     if members and metafunc.definition.path.name == "checks.py" and _is_lab(metafunc.definition.path.parent):
         metafunc.fixturenames.append(LEARNER)
-        names = [re.sub(r"[^\w.+@-]+", "_", learner) for learner in members.learners]
+        more = any(True for _ in metafunc.definition.iter_markers("parametrize"))
+        names = [f"{name}:" if more else name for name in members.names]
         metafunc.parametrize(LEARNER, range(len(names)), ids=names)
 
 
@@ -151,7 +156,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         subject = _subject_of(item, config, grading) if item.path.name == "checks.py" else None
         if subject is not None:
             item.stash[SUBJECT] = subject
-            item.add_marker(pytest.mark.xdist_group(subject.group))
             found.setdefault(subject.lab.id, set()).add(_check_id(item))
     _compare(found, config, grading)
     outcome = yield
@@ -239,7 +243,18 @@ def pytest_runtestloop(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
-    node.config.stash[GRADING].expect_ids(ids)
+    node.config.stash[GRADING].expect_ids(ids, _names(node.config))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_handlecrashitem(crashitem: str, report: Any, sched: Any) -> None:
+    if sched.config.stash[GRADING].lose(crashitem, _names(sched.config)):
+        report.verdict = "errored"
+
+
+def _names(config: pytest.Config) -> tuple[str, ...]:
+    members = config.stash.get(CLASS, None)
+    return members.names if members else ()
 
 
 # -- running a check
@@ -363,7 +378,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     from hello_k8s.grading.run import confirmed
 
     everything = {lab.id: grading.labs.get(lab.folder, lab) for lab in catalog.labs()}
-    grading.gather({id: lab for id, lab in everything.items() if id in grading.lab_ids})
+    members = session.config.stash.get(CLASS, None)
+    ours = {id: lab for id, lab in everything.items() if id in grading.lab_ids}
+    grading.gather(ours, members.learners if members else ())
     grading.outcomes = [replace(each, result=confirmed(each.result, each.lab)) for each in grading.outcomes]
     file = session.config.getoption("--result")
     if file and grading.outcomes:

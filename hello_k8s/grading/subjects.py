@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 #: The name below which a report carries its check's result from one process of a run to another.
 CARRIED = "hello_k8s_result"
-_NODE_ID = re.compile(r"checks\.py::test_(?P<check>\w+)(\[.*\])?@(?P<lab>[^@]+)#(?P<number>\d+)$", re.DOTALL)
+_NODE_ID = re.compile(
+    r"(?P<lab>[^/]+/[^/]+)/checks\.py::test_(?P<check>\w+)(\[(?P<name>[\w.+@-]+)(:.*)?\])?", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,27 @@ class Class:
 
     learners: tuple[str, ...]
     answers: Mapping[tuple[str, str], HandedIn]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The learners as a node id can name them: letters, digits and `.+@-_`, no two alike."""
+        found: dict[str, None] = {}
+        for learner in self.learners:
+            name = first = re.sub(r"[^\w.+@-]+", "_", learner)
+            again = 1
+            while name in found:
+                again += 1
+                name = f"{first}_{again}"
+            found[name] = None
+        return tuple(found)
+
+
+def place_of(nodeid: str, names: Sequence[str]) -> tuple[str, int, str] | None:
+    """Lab, learner's number and check of a node id, `names` being the class (none: 0); None for what is no check."""
+    found = _NODE_ID.search(nodeid)
+    if found is None or (names and found["name"] not in names):
+        return None
+    return found["lab"], names.index(found["name"]) if names else 0, found["check"]
 
 
 #: Who is graded when it is a class; put there before anything is collected.
@@ -65,11 +89,6 @@ class Subject:
     refused: Texts | None = None
     progress: Progress = SILENT
     attempt: Attempt | None = None
-
-    @property
-    def group(self) -> str:
-        """What keeps its checks together in one process. No learner's name: xdist splits at the last @."""
-        return f"{self.lab.id}#{self.number}"
 
     def begin(self, ground: Ground) -> Attempt:
         """Its attempt, made if there is none."""
@@ -102,20 +121,29 @@ class Grading:
     chosen: Chosen | None
     labs: dict[Path, Lab] = field(default_factory=dict)
     ground: Ground = field(default_factory=Ground)
-    learners: tuple[str, ...] = ()
     subjects: dict[tuple[Path, int], Subject | None] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
     _expected: dict[tuple[str, int], set[str]] = field(default_factory=dict)
     _results: dict[tuple[str, int], Result] = field(default_factory=dict)
+    _lost: set[tuple[str, int, str]] = field(default_factory=set)
 
     def expect(self, subject: Subject, check: str) -> None:
         """A check of `subject` is going to run."""
         self._expected.setdefault((subject.lab.id, subject.number), set()).add(check)
 
-    def expect_ids(self, ids: Iterable[str]) -> None:
+    def expect_ids(self, ids: Iterable[str], names: Sequence[str]) -> None:
         """The checks with these node ids are going to run in another process."""
-        for found in filter(None, map(_NODE_ID.search, ids)):
-            self._expected.setdefault((found["lab"], int(found["number"])), set()).add(found["check"])
+        for lab, number, check in filter(None, (place_of(id, names) for id in ids)):
+            self._expected.setdefault((lab, number), set()).add(check)
+
+    def lose(self, nodeid: str, names: Sequence[str]) -> bool:
+        """The process ended in the middle of this check; whether it is one. Running it again elsewhere, as xdist does,
+        begins in the middle of an answer's checks: that is no verdict.
+        """
+        place = place_of(nodeid, names)
+        if place:
+            self._lost.add(place)
+        return place is not None
 
     def carry(self, subject: Subject, attempt: Attempt, check: CheckResult) -> dict[str, Any]:
         """What a report takes along: numbers, texts, lists and tables only."""
@@ -139,9 +167,10 @@ class Grading:
         """The labs of this run."""
         return {lab for lab, _ in (*self._expected, *self._results)}
 
-    def gather(self, labs: Mapping[str, Lab]) -> None:
-        """Make the outcomes of everything that was going to run. A check that was never heard of again, because its
-        process was lost, is ours and never counts.
+    def gather(self, labs: Mapping[str, Lab], learners: Sequence[str] = ()) -> None:
+        """Make the outcomes of everything that was going to run, of a class if there are `learners`.
+
+        A check that was never heard of again, because its process was lost, is ours and never counts.
         """
         order = list(labs)
         keys = sorted(self._expected.keys() | self._results.keys(), key=lambda key: (order.index(key[0]), key[1]))
@@ -149,15 +178,15 @@ class Grading:
         for key in keys:
             (lab_id, number), expected = key, self._expected.get(key, set())
             lab = labs[lab_id]
-            result = self._results.get(key) or _unheard(lab, bool(self.learners))
-            known = {check.id: check for check in result.checks}
+            result = self._results.get(key) or _unheard(lab, bool(learners))
+            known = {check.id: check for check in result.checks if (*key, check.id) not in self._lost}
             lost = both("submissions.lost")
             checks = tuple(
                 known.get(c.id) or CheckResult(c.id, c.question, c.points, "errored", lost, hints=c.hints)
                 for c in lab.checks
                 if c.id in known or c.id in expected
             )
-            learner = self.learners[number] if self.learners else ""
+            learner = learners[number] if learners else ""
             self.outcomes.append(Outcome(learner, lab, replace(result, checks=checks)))
 
 
