@@ -136,12 +136,12 @@ def _got(result: Result) -> str:
 def _grade(folders: Sequence[Path], lab: Lab, kind: Kind, ground: Ground | None, progress: Progress) -> Result:
     from hello_k8s.grading import grade
 
-    with _laid(folders, lab) as submission:
+    with laid(folders, lab) as submission:
         return grade(lab, submission, mode="replay", kind=kind, ground=ground, progress=progress)
 
 
 @contextlib.contextmanager
-def _laid(folders: Sequence[Path], lab: Lab) -> Iterator[Path]:
+def laid(folders: Sequence[Path], lab: Lab) -> Iterator[Path]:
     """A throw-away submission: what the learner begins with, and `folders` laid over it one after another."""
     with tempfile.TemporaryDirectory(prefix="hello-k8s-verify-") as temporary:
         submission = Path(temporary) / lab.section

@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,14 +43,15 @@ def grade(
     ground: Ground | None = None,
     progress: Progress = SILENT,
     confirm: bool = True,
+    plugins: Sequence[object] = (),
 ) -> Result:
     """Run the lab's checks on the deliverables in `folder` and return the result; never raises for a submission.
 
     `auto` looks at the live namespace where the lab says so and `kind` is the workspace; everything else is
     replayed from the files. A `mutant` folder is laid over the solution. `seed`: whose questions were answered (0: as
     learner.toml says, beside the folder or above). `ground` is what gradings share (default: the learner's engine and
-    cluster, found anew). `confirm`: whether a time-out is tried against the lab's own solution. What the machine does
-    wrong comes back as `errored` checks, so that `result.graded` is False.
+    cluster, found anew). `confirm`: whether a time-out is tried against the lab's own solution. `plugins` of pytest
+    that look on. What the machine does wrong comes back as `errored` checks, so that `result.graded` is False.
     """
     from hello_k8s.grading.plugin import Chosen
 
@@ -58,7 +59,7 @@ def grade(
     chosen = Chosen(lab, folder.resolve(), "look" if look else "replay", kind, seed, ground, progress)
     begun, started = time.monotonic(), datetime.now(UTC)
     with _alone(lab):
-        _pytest(lab, chosen)
+        _pytest(lab, chosen, plugins)
     if not chosen.results:
         said = "\n".join(chosen.problems) or t("grading.no_checks_ran", lab=lab.id)
         chosen.results.append(_ungraded(lab, chosen, said, started, time.monotonic() - begun))
@@ -66,7 +67,7 @@ def grade(
     return confirmed(result, lab) if confirm and kind != "solution" else result
 
 
-def _pytest(lab: Lab, chosen: Chosen) -> None:
+def _pytest(lab: Lab, chosen: Chosen, plugins: Sequence[object]) -> None:
     import pytest
 
     arguments = [f"-pno:{name}" for name in _WITHOUT]
@@ -75,7 +76,7 @@ def _pytest(lab: Lab, chosen: Chosen) -> None:
         str(lab.folder / "checks.py"),
     ]  # fmt: skip
     ctrl_c = _CtrlC()
-    pytest.main(arguments, plugins=[chosen, ctrl_c])
+    pytest.main(arguments, plugins=[chosen, ctrl_c, *plugins])
     if ctrl_c.pressed:
         raise KeyboardInterrupt
 
