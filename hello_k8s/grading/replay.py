@@ -28,8 +28,9 @@ REPLAY_LABEL = isolation.REPLAY_LABEL
 CLASS_LABEL = "hello-k8s.org/class"
 #: Seconds after which a namespace of a grading that was killed is somebody's leftover.
 _LEFTOVER = 3600
-#: Seconds that a Pod may run without being ready until nobody waits for it any longer.
-_RUNNING_ENOUGH = 5
+#: Seconds that a Pod may run without being ready, after what its probes take, until nobody waits for it any longer;
+#: and the most that its probes may take.
+_RUNNING_ENOUGH, _PROBES_AT_MOST = 5, 30
 _WORKLOADS = ("Deployment", "StatefulSet", "ReplicaSet", "DaemonSet")
 #: On a given Pod that is meant never to become ready: it only has to run.
 NEVER_READY = "hello-k8s.org/never-ready"
@@ -123,7 +124,7 @@ def apply_given(lab: Lab, api: KubeApi, namespace: str, images: Mapping[str, str
     for obj in objects:
         api.apply(rewrite(obj, lab.namespace, namespace, images)[0], namespace)
     try:
-        settle(api, namespace, objects, lab.replay.settle, patient=True)
+        settle(api, namespace, objects, lab.replay.settle, patient=True, fresh=True)
     except AssertionError as late:
         raise ClusterError(
             t("grading.given_not_settled", lab=lab.id, seconds=lab.replay.settle),
@@ -212,26 +213,41 @@ def plain(message: str) -> str:
 
 
 def settle(
-    api: KubeApi, namespace: str, objects: list[dict[str, Any]], seconds: float, *, patient: bool = False
+    api: KubeApi,
+    namespace: str,
+    objects: list[dict[str, Any]],
+    seconds: float,
+    *,
+    patient: bool = False,
+    fresh: bool = False,
 ) -> None:
     """Wait until the workloads among `objects` run. Raises AssertionError, what is missing, after `seconds`.
 
-    Without `patient`, returns as soon as it is clear that waiting longer won't help.
+    Without `patient`, returns as soon as it is clear that waiting longer won't help. `fresh`: none of them was there
+    before, so that how long they run is measured here and not taken from two clocks, either of which may jump.
     """
     wanted = {title(obj) for obj in objects if obj["kind"] in ("Pod", *_WORKLOADS)}
     if not wanted:
         return
     kinds = sorted({name.split("/")[0] for name in wanted} - {"Pod"})
 
+    first_seen: dict[tuple[str, ...], float] = {}
+
+    def running(pod: Mapping[str, Any]) -> float:
+        if not fresh or not _started(pod):
+            return _running_for(pod)
+        now = time.monotonic()
+        return now - first_seen.setdefault((pod["metadata"]["name"], *_started(pod)), now)
+
     def settled() -> None:
         pods = [pod for pod in api.list("Pod", namespace) if owner_of(pod) in wanted]
-        waited_for = wanted - {owner_of(pod) for pod in pods if not patient and is_stuck(pod)}
+        waited_for = wanted - {owner_of(pod) for pod in pods if not patient and is_stuck(pod, running(pod))}
         for workload in (obj for kind in kinds for obj in api.list(kind, namespace)):
             if title(workload) in waited_for:
                 assert is_rolled_out(workload) or (not patient and _failed(workload)), title(workload)
         for pod in pods:
             if title(pod) in waited_for:
-                assert _runs(pod), title(pod)
+                assert _runs(pod, running(pod)), title(pod)
 
     eventually(settled, seconds, api, namespace, ("Pod", *kinds))
 
@@ -273,28 +289,48 @@ def is_ready(pod: Mapping[str, Any]) -> bool:
     return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", ()))
 
 
-def is_stuck(pod: Mapping[str, Any]) -> bool:
-    """Whether a container waits for something that won't come, or the Pod has run for long without being ready."""
+def is_stuck(pod: Mapping[str, Any], running: float) -> bool:
+    """Whether a container waits for something that won't come, or the Pod has been `running` (seconds) for long
+    without being ready.
+    """
     for status in pod["status"].get("containerStatuses", ()):
         if status.get("state", {}).get("waiting", {}).get("reason") in STUCK:
             return True
-    return not is_ready(pod) and _running_for(pod) > _RUNNING_ENOUGH
+    return not is_ready(pod) and running > _RUNNING_ENOUGH + _probing(pod)
 
 
-def _runs(pod: dict[str, Any]) -> bool:
-    done = pod["status"].get("phase") in ("Succeeded", "Failed")
-    enough = 0 if NEVER_READY in pod["metadata"].get("annotations", {}) else _RUNNING_ENOUGH
-    return done or is_ready(pod) or _running_for(pod) > enough
+def _runs(pod: dict[str, Any], running: float) -> bool:
+    if pod["status"].get("phase") in ("Succeeded", "Failed") or is_ready(pod):
+        return True
+    if NEVER_READY in pod["metadata"].get("annotations", {}):
+        return bool(_started(pod))
+    return running > _RUNNING_ENOUGH + _probing(pod)
+
+
+def _probing(pod: Mapping[str, Any]) -> float:
+    """Seconds until a program that is fine is called ready, by what its probes ask for."""
+    slowest = 0
+    for container in pod.get("spec", {}).get("containers", ()):
+        probes = [container[name] for name in ("startupProbe", "readinessProbe") if container.get(name)]
+        each = [
+            probe.get("initialDelaySeconds", 0) + probe.get("periodSeconds", 10) * probe.get("successThreshold", 1)
+            for probe in probes
+        ]
+        slowest = max(slowest, sum(each))
+    return min(slowest, _PROBES_AT_MOST)
+
+
+def _started(pod: Mapping[str, Any]) -> tuple[str, ...]:
+    """When each of the Pod's containers started; nothing where one doesn't run."""
+    states = [status.get("state", {}) for status in pod["status"].get("containerStatuses", ())]
+    moments = tuple(state.get("running", {}).get("startedAt", "") for state in states)
+    return moments if all(moments) else ()
 
 
 def _running_for(pod: Mapping[str, Any]) -> float:
     """Seconds since the last of the Pod's containers started; 0 where one doesn't run."""
-    started = [
-        s.get("state", {}).get("running", {}).get("startedAt") for s in pod["status"].get("containerStatuses", ())
-    ]
-    if not started or not all(started):
-        return 0.0
-    return time.time() - max(seconds_of(moment) for moment in started)
+    started = _started(pod)
+    return time.time() - max(map(seconds_of, started)) if started else 0.0
 
 
 def seconds_of(moment: str) -> float:
@@ -305,7 +341,10 @@ def seconds_of(moment: str) -> float:
 
 
 def remove_leftovers(api: KubeApi) -> None:
-    """Delete the namespaces of gradings that were killed more than an hour ago."""
-    for namespace in api.list("Namespace", labels=f"{REPLAY_LABEL}=true"):
+    """Delete the namespaces of gradings that were killed more than an hour ago.
+
+    Not those of a class: it uses one for as long as it lasts, and removes what a killed run of it left by itself.
+    """
+    for namespace in api.list("Namespace", labels=f"{REPLAY_LABEL}=true,!{CLASS_LABEL}"):
         if time.time() - seconds_of(namespace["metadata"]["creationTimestamp"]) > _LEFTOVER:
             api.delete("Namespace", namespace["metadata"]["name"])

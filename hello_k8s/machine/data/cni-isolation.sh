@@ -4,7 +4,7 @@
 # namespace of a submission ends in eight hexadecimal digits; other Pods are left as they are.
 set -euo pipefail
 rules=/etc/cni/hello-k8s.nft
-memory=$((512 << 20))
+memory=512M
 
 fail() {
     printf '{"cniVersion": "0.4.0", "code": 100, "msg": "hello-k8s-isolation: line %s failed"}\n' "$1"
@@ -21,13 +21,18 @@ gateway() {
 }
 
 bound_memory() {
-    local group unified limit
+    local group limit
     for group in /sys/fs/cgroup/{memory/,}kubelet.slice/kubelet-kubepods.slice/{,*/}*-pod"${1//-/_}".slice; do
-        unified=$group/memory.max limit=$group/memory.limit_in_bytes
-        if [[ -e $unified && $(<"$unified") == max ]]; then
-            echo "$memory" >"$unified"
-        elif [[ -e $limit && $(<"$limit") -gt $memory ]]; then
-            echo "$memory" >"$limit"
+        if [[ -e $group/memory.max ]]; then
+            limit=$(<"$group/memory.max")
+        elif [[ -e $group/memory.limit_in_bytes ]]; then
+            limit=$(<"$group/memory.limit_in_bytes")
+        else
+            continue
+        fi
+        # by systemd, which would put back what somebody else has written
+        if [[ $limit == max ]] || ((limit > 1 << 60)); then
+            systemctl set-property --runtime "${group##*/}" "MemoryMax=$memory"
         fi
     done
 }
