@@ -219,6 +219,15 @@ def _two_containers(objects: Objects) -> None:
     _pod(objects)["containers"].append(sidecar)
 
 
+def _slow_probe(objects: Objects) -> None:
+    _container(objects)["readinessProbe"] |= {"initialDelaySeconds": 8, "periodSeconds": 5}
+    _container(objects)["startupProbe"] = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 2}
+
+
+def _default_probe(objects: Objects) -> None:
+    _container(objects)["readinessProbe"] = {"httpGet": {"path": "/readyz", "port": 8080}}
+
+
 def _kind(kind: str) -> Edit:
     def edit(objects: Objects) -> None:
         workload = _workload(objects)
@@ -286,6 +295,8 @@ SHAPES: dict[str, Shape] = {
     "two fronts": Shape(edit=_replicas),
     "command written out": Shape(edit=_in_container(command=["/go-app"], args=[])),
     "no links, no token": Shape(edit=_pod_spec(enableServiceLinks=False, automountServiceAccountToken=False)),
+    "slow to be ready": Shape(edit=_slow_probe),
+    "the probe's defaults": Shape(edit=_default_probe),
     "front is a StatefulSet": Shape(edit=_kind("StatefulSet")),
     "front is a ReplicaSet": Shape(edit=_kind("ReplicaSet")),
     "front is a DaemonSet": Shape(edit=_kind("DaemonSet")),
