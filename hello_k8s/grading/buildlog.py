@@ -14,11 +14,12 @@ _WHERE = re.compile(r"^(\S+):(\d+)$", re.MULTILINE)
 _MARKED = re.compile(r"^\s*\d+ \|\s*>>> (.*)$", re.MULTILINE)
 _STEP = re.compile(r"^------\n > \[[^\n]*\]:?[^\n]*\n(.*?)^------$", re.MULTILINE | re.DOTALL)
 _ERROR = re.compile(r"^ERROR: (?:failed to (?:build|solve): )?(?:failed to solve: )?(.*)$", re.MULTILINE)
+#: Characters of a line that are looked at: a step may print a megabyte without an end of line.
+_LINE = 500
 _TIME = re.compile(r"^\d+\.\d+ ")
 _NO_BASE = re.compile(r"(\S+): failed to resolve source metadata|pull access denied, repository does not exist")
 _DENIED = re.compile(r'source "(\S+?)" denied by policy')
 _IMAGE = "docker-image://"
-_FRONTEND = re.compile(r"failed to solve: failed to resolve source metadata for")
 
 
 def build_failure(output: str, dockerfile: str, images: Iterable[str]) -> Unmet:
@@ -26,11 +27,12 @@ def build_failure(output: str, dockerfile: str, images: Iterable[str]) -> Unmet:
 
     `images` are the lab's images (folder names), named where a FROM asks for another one.
     """
+    output = _cut(output)
     error, said = _error(output), _said(output)
     where, marked = _WHERE.findall(output), _MARKED.findall(output)
     instruction = marked[0].strip() if marked else ""
     evidence = evidence_of(output)
-    if refused := _refused(output, instruction, dockerfile, ", ".join(["scratch", *base_names(images)])):
+    if refused := _refused(error, instruction, dockerfile, ", ".join(["scratch", *base_names(images)])):
         return Unmet(refused, (), evidence)
     line = where[-1][1] if where else ""
     word = _telling(said) or error
@@ -52,22 +54,22 @@ def _telling(said: list[str]) -> str:
     return said[-1].strip() if said else ""
 
 
-def _refused(output: str, instruction: str, dockerfile: str, images: str) -> Texts | None:
+def _refused(error: str, instruction: str, dockerfile: str, images: str) -> Texts | None:
     """What a build may not have: an image that isn't the lab's, the network, another builder."""
-    if "network.host is not allowed" in output:
+    if "network.host is not allowed" in error:
         return both("building.host_network", file=dockerfile)
-    if _FRONTEND.search(output):
+    if error.startswith("failed to resolve source metadata for"):
         return both("building.frontend", file=dockerfile, line=instruction)
-    denied = _DENIED.search(output)
+    denied = _DENIED.search(error)
     if denied and not denied[1].startswith(_IMAGE):
         return both("building.no_network", file=dockerfile, source=denied[1], images=images)
-    if base := _missing_base(output, instruction):
+    if base := _missing_base(error, instruction):
         return both("grading.base_missing", file=dockerfile, image=base, images=images)
     return None
 
 
-def _missing_base(output: str, instruction: str) -> str:
-    found, denied = _NO_BASE.search(output), _DENIED.search(output)
+def _missing_base(error: str, instruction: str) -> str:
+    found, denied = _NO_BASE.search(error), _DENIED.search(error)
     if match := re.match(r"FROM\s+(?:--\S+\s+)*(\S+)", instruction, re.IGNORECASE):
         return match[1] if found or denied else ""
     if found:
@@ -85,7 +87,12 @@ def base_names(images: Iterable[str]) -> list[str]:
 
 def evidence_of(output: str) -> list[str]:
     """The last lines that the failed step printed, and the error."""
+    output = _cut(output)
     return [*_said(output)[-_KEPT:], f"ERROR: {_error(output)}"]
+
+
+def _cut(output: str) -> str:
+    return "\n".join(line[:_LINE] for line in output.splitlines())
 
 
 def _error(output: str) -> str:
@@ -96,7 +103,7 @@ def _error(output: str) -> str:
 def _said(output: str) -> list[str]:
     step = _STEP.search(output)
     said = [_TIME.sub("", line).rstrip() for line in step[1].splitlines()] if step else []
-    return [line for line in said if line.strip()]
+    return [line for line in said if line.strip() and not line.startswith("[output clipped")]
 
 
 def _last(output: str) -> str:

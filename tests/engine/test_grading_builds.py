@@ -98,7 +98,10 @@ def test_the_solution_gets_every_point_and_leaves_nothing(lab: Lab, nested: Nest
         ("FROM debian:trixie-slim\nCOPY nothing /\n", "line 2 (`COPY nothing /`)"),
         ("FROM golang:1.2\n", "`golang:1.2`, which can't be used in this lab. These can: scratch, debian"),
         ("", "the Dockerfile cannot be empty"),
-        ("FROM debian:trixie-slim\nADD http://127.0.0.1:1/x /\n", "fetches `http://127.0.0.1:1/x`, but a build has no network"),
+        (
+            "FROM debian:trixie-slim\nADD http://127.0.0.1:1/x /\n",
+            "fetches `http://127.0.0.1:1/x`, but a build has no network",
+        ),
     ],
 )
 def test_a_build_that_fails_is_the_submissions(lab: Lab, tmp_path: Path, dockerfile: str, said: str) -> None:
