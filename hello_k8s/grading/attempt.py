@@ -194,6 +194,7 @@ class Attempt:
 
     def _replay(self) -> Namespace:
         folder = self.submission.folder
+        assert self.api  # says so where there is no cluster, before images are brought to its nodes
         images = self._images_on_nodes()
         slot = self.ground.slot(self.lab) or self._new_slot(images)
         slot.uses += 1
