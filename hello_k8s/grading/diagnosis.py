@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hello_k8s.grading.manifests import title
-from hello_k8s.grading.replay import given_objects, is_ready, owner_of
+from hello_k8s.grading.replay import given_objects, in_both, is_ready, owner_of
 from hello_k8s.grading.verdict import Texts
-from hello_k8s.language import both
+from hello_k8s.language import LANGUAGES, both
+from hello_k8s.machine.isolation import refusal
 
 if TYPE_CHECKING:
     from hello_k8s.grading.attempt import Attempt
@@ -177,7 +178,9 @@ def _workloads(seen: Seen) -> Iterator[Texts]:
             continue
         for condition in workload.get("status", {}).get("conditions", ()):
             if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-                yield both("grading.no_pods", workload=title(workload), message=condition.get("message", ""))
+                message = condition.get("message", "")
+                told = refusal(message) or dict.fromkeys(LANGUAGES, message)
+                yield in_both("grading.no_pods", told, workload=title(workload))
 
 
 def _pods(seen: Seen) -> Iterator[Texts]:

@@ -192,13 +192,13 @@ def refused_by_server(error: ApiError, name: str, what: str, namespace: str) -> 
     if error.status not in (400, 403, 404, 409, 413, 415, 422) and not (error.status == 500 and typed):
         raise error
     if (told := isolation.refusal(error.message)) is not None:
-        return Unmet(_in_both("grading.refused", told, file=name, object=what), evidence=[plain(error.message)])
+        return Unmet(in_both("grading.refused", told, file=name, object=what), evidence=[plain(error.message)])
     if error.status == 403 and f'"{isolation.submitter(namespace)}"' in error.message:
         return Unmet(both("grading.not_allowed", file=name, object=what), evidence=[error.message])
     return Unmet(both("grading.refused", file=name, object=what, message=plain(error.message)))
 
 
-def _in_both(key: str, message: Texts, **values: object) -> Texts:
+def in_both(key: str, message: Texts, **values: object) -> Texts:
     """`both`, with a `message` that is a sentence in each language itself."""
     return {language: t(key, language, message=sentence, **values) for language, sentence in message.items()}
 

@@ -5,6 +5,7 @@ import re
 import pytest
 import yaml
 
+from hello_k8s.grading.diagnosis import Seen, diagnose
 from hello_k8s.grading.replay import prepare_account, refused_by_server
 from hello_k8s.language import both
 from hello_k8s.machine import isolation, kindconfig
@@ -38,6 +39,15 @@ def test_every_policy_is_in_force_and_fails_closed():
     for policy in policies:
         assert policy["spec"]["failurePolicy"] == "Fail"
         assert bound[policy["metadata"]["name"]] == ["Deny"]
+
+
+def test_what_a_controller_is_refused_is_told_in_both_languages_too():
+    message = "pods \"a-x\" is forbidden: ValidatingAdmissionPolicy 'hello-k8s-pods' denied: no [hello-k8s: requests]"
+    conditions = [{"type": "ReplicaFailure", "status": "True", "message": message}]
+    workload = {"kind": "Deployment", "metadata": {"name": "a"}, "status": {"conditions": conditions}}
+    (found,) = diagnose(Seen("ns", workloads=[workload]))
+    for language, sentence in both("isolation.policy.requests").items():
+        assert sentence in found[language] and "Deployment/a" in found[language]
 
 
 def test_another_message_is_no_refusal_of_ours():
