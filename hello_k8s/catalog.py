@@ -189,6 +189,15 @@ def lab(section_id: str, root: Path | None = None) -> Lab:
     )
 
 
+def labs_of(names: Sequence[str]) -> tuple[Lab, ...]:
+    """The labs called so, `ch1` being all of its chapter; every lab without names. Raises UsageError as `lab` does."""
+    found: dict[str, Lab] = {}
+    for name in names:
+        chapter = [each for each in labs() if each.chapter == name.strip("/")]
+        found |= {each.id: each for each in chapter or [lab(name)]}
+    return tuple(found.values()) if names else labs()
+
+
 def read_lab(folder: Path, root: Path | None = None) -> Lab:
     """Read one lab folder. Raises CatalogError with file, key and what was expected."""
     file = folder / "lab.toml"

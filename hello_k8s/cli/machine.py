@@ -111,20 +111,42 @@ def status() -> int:
     return 0
 
 
-def doctor() -> int:
+def doctor(
+    class_: Annotated[int | None, typer.Option("--class", min=1, max=100_000, metavar="N", show_default=False)] = None,
+    labs: Annotated[list[str] | None, typer.Option("--lab", metavar="LAB", show_default=False)] = None,
+) -> int:
     """Help: cli.help.doctor."""
+    if labs and class_ is None:
+        raise UsageError(t("cli.lab_needs_class"), next=t("cli.see_help", command="./hello-k8s doctor"))
     print(t("cli.looking"), flush=True)
     from hello_k8s.machine import doctor as examination
 
-    page = table("", t("cli.doctor.what"), t("cli.doctor.found"), t("cli.doctor.next"))
     findings = examination.examine()
-    for finding in findings:
-        style = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "problem": "[red]✗[/]"}[finding.level]
-        page.add_row(style, finding.what, finding.found, finding.next)
-    console().print(page)
+    _show_findings([(finding.level, finding.what, finding.found, finding.next) for finding in findings])
     wrong = sum(finding.level == "problem" for finding in findings)
     print(t("cli.doctor.ill", count=wrong) if wrong else t("cli.doctor.well"))
+    if class_ is None or wrong:
+        return 1 if wrong else 0
+    return _class_of(class_, labs or [])
+
+
+def _class_of(count: int, names: list[str]) -> int:
+    from hello_k8s import catalog
+    from hello_k8s.classroom import forecast
+
+    lines = forecast.forecast(count, catalog.labs_of(names), Terminal("doctor"))
+    _show_findings([(line.level, line.what, line.found, line.next) for line in lines])
+    wrong = sum(line.level == "problem" for line in lines)
+    print(t("forecast.doesnt_fit", count=count, problems=wrong) if wrong else t("forecast.fits", count=count))
     return 1 if wrong else 0
+
+
+def _show_findings(rows: list[tuple[str, str, str, str]]) -> None:
+    page = table("", t("cli.doctor.what"), t("cli.doctor.found"), t("cli.doctor.next"))
+    for level, what, found, following in rows:
+        style = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "problem": "[red]✗[/]"}[level]
+        page.add_row(style, what, found, following)
+    console().print(page)
 
 
 def shell(
