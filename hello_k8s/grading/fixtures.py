@@ -16,6 +16,7 @@ from hello_k8s.grading.answers import Answers
 from hello_k8s.grading.asking import Answer
 from hello_k8s.grading.attempt import Attempt
 from hello_k8s.grading.built import BuiltImage
+from hello_k8s.grading.composed import Composed
 from hello_k8s.grading.containers import Container
 from hello_k8s.grading.parts import Namespace, Objects, Submission
 
@@ -106,6 +107,15 @@ def run(attempt: Attempt, image: BuiltImage) -> Run:
     submission's.
     """
     return partial(attempt.run, image)
+
+
+@pytest.fixture
+def compose(attempt: Attempt) -> Composed:
+    """The submission's compose.yaml, read as data (grading/compose.py says with which keys): `.start(service)`, a
+    container as with `run`; `.inside(service)`, what the kernel says of one: `.limits` (`.memory`, `.swap`, `.cpus`,
+    `.pids`, `.said(name)`), `.user`, `.read_only`. What the file can't say is Unmet, with the key and why.
+    """
+    return Composed(attempt)
 
 
 @pytest.fixture

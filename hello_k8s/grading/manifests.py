@@ -61,6 +61,17 @@ def read_manifests(file: Path, name: str) -> list[Object]:
 
     Raises Unmet where it is missing, no UTF-8, no YAML (with line and column), or holds what is no object.
     """
+    objects = [item for document in read_documents(file, name) for item in _objects(document, name)]
+    if not objects:
+        raise Unmet(both("grading.file_empty", file=name))
+    return objects
+
+
+def read_documents(file: Path, name: str) -> list[Any]:
+    """The YAML documents in `file` that aren't empty, looked through first: nothing in it is too much to build.
+
+    Raises Unmet where it is missing, no UTF-8, or no YAML (with line and column).
+    """
     try:
         data = file.read_bytes()
     except OSError:
@@ -79,10 +90,7 @@ def read_manifests(file: Path, name: str) -> list[Object]:
         raise Unmet(_where(error, name)) from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # `0x_`, `!!bool x`: PyYAML checks no value
         raise Unmet(both("grading.not_yaml", file=name, problem=_first_line(error))) from None
-    objects = [item for document in documents if document is not None for item in _objects(document, name)]
-    if not objects:
-        raise Unmet(both("grading.file_empty", file=name))
-    return objects
+    return [document for document in documents if document is not None]
 
 
 def _documents(text: str) -> str:
