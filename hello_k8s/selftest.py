@@ -62,8 +62,8 @@ def run(progress: Progress, *, quick: bool = False, full: bool = False, ask: sta
         # Before pytest, which would keep an engine's installation and a quarter of an hour of compiling to itself.
         start.prepare(progress, ask=ask)
         # The cluster tests come last: they end by deleting the cluster that the others share.
-        shared = ["tests/unit", "tests/book", "tests/engine", "tests/labs", *notebooks, "tests/start"]
-        return _pytest([*shared, "tests/cluster"])
+        folders = ["tests/unit", "tests/book", "tests/engine", "tests/labs", "tests/classroom"]
+        return _pytest([*folders, *notebooks, "tests/start", "tests/cluster"])
     finally:
         _remove()
 

@@ -77,7 +77,7 @@ def _labs(names: list[str]) -> tuple[Any, ...]:
     for name in names:
         chapter = [lab for lab in catalog.labs() if lab.chapter == name.strip("/")]
         found += chapter or [catalog.lab(name)]
-    return tuple(dict.fromkeys(found))
+    return tuple({lab.id: lab for lab in found}.values())
 
 
 def _short_list(files: list[Path]) -> list[Path]:

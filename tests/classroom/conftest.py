@@ -10,6 +10,7 @@ import pytest
 
 from hello_k8s import selftest, start
 from hello_k8s.machine.cluster import Cluster
+from hello_k8s.machine.nested import Nested, learner_engine
 from hello_k8s.progress import SILENT
 
 
@@ -29,7 +30,8 @@ def names() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def machine(names: dict[str, str]) -> Cluster:
+def machine(names: dict[str, str]) -> Iterator[Cluster]:
     """Engine, images, cluster: what can't be had is an error of these tests, never a skip."""
     Path(names["HELLO_K8S_STATE"]).mkdir(parents=True, exist_ok=True)
-    return start.prepare(SILENT)
+    yield start.prepare(SILENT)
+    Nested(f"{learner_engine().name}-class").down()
