@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,9 @@ from hello_k8s import workspace
 from hello_k8s.cli.show import Terminal, console, table
 from hello_k8s.language import pick, t
 from hello_k8s.workspace import identity
+
+if TYPE_CHECKING:
+    from hello_k8s import catalog
 
 #: `lab check`: not every point · ours, nothing was graded.
 NOT_ALL, UNGRADED = 1, 3
@@ -23,7 +27,15 @@ def _ids(incomplete: str) -> list[str]:
     return [lab.id for lab in catalog.labs() if lab.id.startswith(incomplete)]
 
 
+def _ids_and_chapters(incomplete: str) -> list[str]:
+    ids = _ids(incomplete)
+    return [*dict.fromkeys(name.split("/")[0] for name in ids), *ids]
+
+
 Lab = Annotated[str | None, typer.Argument(metavar="LAB", show_default=False, autocompletion=_ids)]
+LabOrChapter = Annotated[
+    str | None, typer.Argument(metavar="LAB|CHAPTER", show_default=False, autocompletion=_ids_and_chapters)
+]
 Broken = Annotated[bool, typer.Option("--broken")]
 Empty = Annotated[bool, typer.Option("--empty")]
 FilesOnly = Annotated[bool, typer.Option("--files-only")]
@@ -68,11 +80,15 @@ def _introduce(progress: Terminal) -> None:
 
 
 def check(
-    lab: Lab = None,
+    lab: LabOrChapter = None,
     as_submitted: Annotated[bool, typer.Option("--as-submitted")] = False,
     json: Annotated[bool, typer.Option("--json")] = False,
 ) -> int:
     """Help: cli.help.lab.check."""
+    from hello_k8s.workspace import chapter
+
+    if labs := chapter.labs_of(lab):
+        return _check_chapter(labs, as_submitted=as_submitted, json=json)
     found = workspace.which(lab)
     print(t("lab.checking", lab=found.id), file=sys.stderr if json else sys.stdout, flush=True)
     result = workspace.check(found, as_submitted=as_submitted, progress=Terminal("lab-check"))
@@ -85,6 +101,29 @@ def check(
     if not result.graded:
         return UNGRADED
     return 0 if result.earned == result.possible else NOT_ALL
+
+
+def _check_chapter(labs: Sequence[catalog.Lab], *, as_submitted: bool, json: bool) -> int:
+    from hello_k8s.workspace import chapter
+
+    progress, checked = Terminal("lab-check"), []
+    for lab in labs:
+        if workspace.folder_of(lab).is_dir():
+            print(t("lab.checking", lab=lab.id), file=sys.stderr if json else sys.stdout, flush=True)
+        checked.append(chapter.check(lab, as_submitted=as_submitted, progress=progress))
+    total = chapter.total(checked)
+    if json:
+        import json as format
+
+        results = [each.result.to_dict() for each in checked if each.result]
+        print(format.dumps(results, ensure_ascii=False, indent=1))
+    else:
+        from hello_k8s.cli.results import show_chapter
+
+        show_chapter(checked, total)
+    if total.ungraded:
+        return UNGRADED
+    return NOT_ALL if total.open or not total.graded else 0
 
 
 def hint(

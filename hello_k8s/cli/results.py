@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hello_k8s.catalog import Lab
 from hello_k8s.cli.show import console, table
-from hello_k8s.language import t
+from hello_k8s.language import pick, t
 from hello_k8s.workspace import report, shown
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from hello_k8s.authoring import Report
     from hello_k8s.grading.verdict import Result
+    from hello_k8s.workspace.chapter import Checked, Total
 
 COLOURS: dict[report.Tone, str] = {"good": "green", "bad": "red", "ours": "yellow"}
 
@@ -36,6 +38,41 @@ def show(lab: Lab, result: Result) -> None:
             _indented(out, 4, f"│ {line}", "dim")
     out.print(Text(view.total, style=f"bold {COLOURS[view.tone]}"))
     out.print(Text(f"→ {view.next}"))
+
+
+def show_chapter(checked: Sequence[Checked], total: Total) -> None:
+    """Print a chapter: a line a lab with its points and the checks that want something, then the sum."""
+    from rich.text import Text
+
+    out, page = (
+        console(),
+        table("", t("lab.list.lab"), t("lab.list.title"), t("lab.list.points"), t("lab.chapter_open")),
+    )
+    for each in checked:
+        page.add_row(*_chapter_row(each))
+    out.print(page)
+    if total.graded:
+        values = {"earned": total.earned, "possible": total.possible, "labs": total.graded}
+        out.print(Text(t("lab.chapter_total", **values), style="bold"))
+    if total.open:
+        out.print(Text(f"→ {t('lab.chapter_next', lab=total.open[0].id)}"))
+    elif not total.graded:
+        out.print(Text(f"→ {t('lab.chapter_start', lab=checked[0].lab.id)}"))
+    else:
+        out.print(Text(f"→ {t('lab.passed_next')}"))
+
+
+def _chapter_row(each: Checked) -> tuple[str, str, str, str, str]:
+    lab, result = each.lab, each.result
+    if each.error is not None:
+        return "[yellow]![/]", lab.id, pick(lab.title), f"–/{lab.points}", each.error.what
+    if result is None:
+        return "[dim]·[/]", lab.id, pick(lab.title), f"–/{lab.points}", t("lab.standing.new")
+    if not result.graded:
+        return "[yellow]![/]", lab.id, pick(lab.title), f"–/{lab.points}", t("lab.ungraded")
+    failed = ", ".join(check.id for check in result.checks if not check.passed)
+    mark = "[red]✗[/]" if failed else "[green]✓[/]"
+    return mark, lab.id, pick(lab.title), f"{result.earned}/{result.possible}", failed
 
 
 def _indented(out: Console, by: int, text: str, style: str = "") -> None:
