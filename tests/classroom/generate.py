@@ -213,4 +213,5 @@ def one_replica(folder: Path, lab: Lab) -> Path:
     target = folder / lab.id / "given/back.yaml"
     target.parent.mkdir(parents=True)
     target.write_text(changed, "utf-8")
+    (folder / lab.id / "overlay.toml").write_text("# one back in place of three\n", "utf-8")
     return folder

@@ -15,10 +15,12 @@ import yaml
 
 from hello_k8s import catalog
 from hello_k8s.catalog import Lab
+from hello_k8s.grading.overlay import overlaid
+from hello_k8s.grading.replay import given_objects
 from tests.classroom import dockerfiles, service
 from tests.classroom.case import SORTS
 from tests.classroom.dresses import DRESSES
-from tests.classroom.generate import cases, take, write_class
+from tests.classroom.generate import cases, one_replica, take, write_class
 
 SERVICE, MULTI_STAGE = catalog.lab("ch2/service"), catalog.lab("ch1/multi-stage")
 
@@ -123,3 +125,10 @@ def test_shapes_and_dresses_take_turns() -> None:
     found = [case.name.split(" · ") for case in islice(cases(SERVICE, "right", random.Random(1)), 1, 100)]
     assert {shape for shape, _ in found} == set(service.SHAPES)
     assert {dress for _, dress in found} == set(DRESSES)
+
+
+def test_the_class_that_is_measured_has_one_back(home: Path, tmp_path: Path) -> None:
+    lab = overlaid(SERVICE, one_replica(tmp_path / "overlay", SERVICE))
+    (deployment,) = [obj for obj in given_objects(lab) if obj["kind"] == "Deployment"]
+    assert deployment["spec"]["replicas"] == 1
+    assert {check.id for check in lab.checks} == {check.id for check in SERVICE.checks}
