@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import datetime
 import shutil
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -243,6 +244,12 @@ class Unnoticed:
 
     def __str__(self) -> str:
         return f"checks.py:{self.site.line}: {self.how}: {self.site.text}"
+
+
+def due(labs: Sequence[Lab], today: int | None = None) -> tuple[Lab, ...]:
+    """The lab whose turn it is today: all of them take minutes."""
+    day = datetime.date.today().toordinal() if today is None else today
+    return tuple(labs[day % len(labs) :][:1]) if labs else ()
 
 
 def unnoticed(lab: Lab, progress: Progress = SILENT) -> tuple[Unnoticed, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hello_k8s import authoring, catalog, paths
-from hello_k8s.authoring.assertions import instrumented, unnoticed
+from hello_k8s.authoring.assertions import due, instrumented, unnoticed
 
 LAB = """
 order = 1
@@ -116,3 +116,9 @@ def test_a_checks_file_keeps_its_meaning() -> None:
     text, sites = instrumented(source)
     assert text.startswith("from __future__") and compile(text, "checks.py", "exec")
     assert [(site.line, site.negatable) for site in sites] == [(2, True), (5, True)]
+
+
+def test_each_lab_has_its_turn() -> None:
+    labs = ("a", "b", "c")
+    assert [due(labs, day) for day in range(7, 11)] == [("b",), ("c",), ("a",), ("b",)]  # type: ignore[arg-type]
+    assert due(()) == ()
