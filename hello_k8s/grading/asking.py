@@ -10,6 +10,9 @@ from typing import Any
 from hello_k8s.grading.verdict import Unmet
 from hello_k8s.language import both
 
+#: Characters of an error that are kept: it may quote what the other side sent.
+_ERROR = 300
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -24,7 +27,7 @@ class Answer:
     @classmethod
     def of(cls, item: Mapping[str, Any]) -> Answer:
         """From what `probe fetch` prints."""
-        return cls(item["status"], item["body"], item["error"], item["seconds"], item["headers"] or {})
+        return cls(item["status"], item["body"], item["error"][:_ERROR], item["seconds"], item["headers"] or {})
 
     def json(self) -> Any:
         """The body as JSON; Unmet where there is no answer or it is no JSON."""

@@ -16,6 +16,8 @@ _STEP = re.compile(r"^------\n > \[[^\n]*\]:?[^\n]*\n(.*?)^------$", re.MULTILIN
 _ERROR = re.compile(r"^ERROR: (?:failed to (?:build|solve): )?(?:failed to solve: )?(.*)$", re.MULTILINE)
 #: Characters of a line that are looked at: a step may print a megabyte without an end of line.
 _LINE = 500
+#: Characters of the telling line that are part of the sentence.
+_TOLD = 200
 _TIME = re.compile(r"^\d+\.\d+ ")
 _NO_BASE = re.compile(r"(\S+): failed to resolve source metadata|pull access denied, repository does not exist")
 _DENIED = re.compile(r'source "(\S+?)" denied by policy')
@@ -50,8 +52,8 @@ def _telling(said: list[str]) -> str:
     """Of what a failed step printed, the line that tells most: the first with a place or an error, else the last."""
     for line in said:
         if re.search(r":\d+:|\berror\b|not found|no such file|cannot|denied", line, re.IGNORECASE):
-            return line.strip()
-    return said[-1].strip() if said else ""
+            return line.strip()[:_TOLD]
+    return said[-1].strip()[:_TOLD] if said else ""
 
 
 def _refused(error: str, instruction: str, dockerfile: str, images: str) -> Texts | None:
