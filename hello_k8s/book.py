@@ -45,13 +45,11 @@ def toc(language: str, source: Path | None = None) -> dict[str, Any]:
     """The table of contents of one language, as sphinx-external-toc reads it.
 
     First the front page and what lies beside it, then the chapters by number: opener, and each section's page with
-    its notebook, in the order that the labs say. Raises HelloError for a section without a page.
+    its notebook, in the order that the labs say; last what is in `appendix/`. Raises HelloError for a section without
+    a page.
     """
     source = source or paths.ROOT
-    front = source / "book" / language
-    intro: list[dict[str, Any]] = [
-        {"file": f"book/{language}/{file.stem}"} for file in sorted(front.glob("*.md")) if file.stem != "index"
-    ]
+    intro, appendix = _pages(language, "", source), _pages(language, "appendix/", source)
     chapters: dict[str, list[dict[str, Any]]] = {}
     for lab in catalog.labs(source / "labs"):
         chapters.setdefault(lab.chapter, []).append(_section(lab, language, source))
@@ -62,8 +60,15 @@ def toc(language: str, source: Path | None = None) -> dict[str, Any]:
             entries.append({"file": opener, "subtrees": [{"entries": sections}]})
         else:
             entries += sections
+    entries += appendix
     contents: dict[str, Any] = {"root": f"book/{language}/index"}
     return contents | {"subtrees": [{"entries": entries}]} if entries else contents
+
+
+def _pages(language: str, folder: str, source: Path) -> list[dict[str, Any]]:
+    """Pages that belong to no section, by their names."""
+    files = sorted((source / "book" / language / folder).glob("*.md"))
+    return [{"file": f"book/{language}/{folder}{file.stem}"} for file in files if file.stem != "index"]
 
 
 def _section(lab: catalog.Lab, language: str, source: Path) -> dict[str, Any]:

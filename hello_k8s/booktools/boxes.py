@@ -1,4 +1,8 @@
-"""What pages show about labs, always from lab.toml: `{lab}` on a section's page, `{sections}` on the openers."""
+"""What pages show about labs, always from lab.toml: `{lab}` on a section's page, `{sections}` on the openers.
+
+`` {section}`ch1/build` `` is a link to that section, called as its lab.toml says; a section that isn't written yet is
+named without a link, so that pages of the whole book can point to it.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,9 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.statemachine import StringList
+from sphinx import addnodes
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
+from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from hello_k8s import catalog
 from hello_k8s.errors import HelloError
@@ -118,6 +123,28 @@ class Sections(_Box):
         return lines
 
 
+class SectionLink(SphinxRole):
+    """See the module."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        language = self.env.config.language
+        labs = {lab.id: lab for lab in catalog.labs(Path(self.env.srcdir) / "labs")}
+        if self.text not in labs:
+            return [nodes.inline(text=t("book.section_later", language, section=self.text))], []
+        link = addnodes.pending_xref(
+            "",
+            nodes.inline(text=labs[self.text].title[language]),
+            refdomain="std",
+            reftype="doc",
+            reftarget=f"/book/{language}/{self.text}",
+            refexplicit=True,
+            refwarn=True,
+            refdoc=self.env.docname,
+        )
+        return [link], []
+
+
 def setup(app: Sphinx) -> None:
+    app.add_role("section", SectionLink())
     app.add_directive("lab", LabBox)
     app.add_directive("sections", Sections)

@@ -34,14 +34,17 @@ def test_contents_follow_chapters_and_orders(tmp_path: Path) -> None:
     (tmp_path / "book" / "ko" / "ch2" / "index.md").touch()
     (tmp_path / "book" / "ko" / "glossary.md").touch()
     (tmp_path / "book" / "ko" / "index.md").touch()
+    (tmp_path / "book" / "ko" / "appendix").mkdir()
+    (tmp_path / "book" / "ko" / "appendix" / "card.md").touch()
     contents = book.toc("ko", tmp_path)
     assert contents["root"] == "book/ko/index"
-    glossary, second, tenth = contents["subtrees"][0]["entries"]
+    glossary, second, tenth, card = contents["subtrees"][0]["entries"]
     assert glossary == {"file": "book/ko/glossary"}
     assert second["file"] == "book/ko/ch2/index"
     first, after = second["subtrees"][0]["entries"]
     assert first["file"] == "book/ko/ch2/first" and after["file"] == "book/ko/ch2/second"
     assert first["subtrees"] == [{"entries": [{"file": "notebooks/ko/ch2/first"}]}]
+    assert card == {"file": "book/ko/appendix/card"}
     assert tenth["file"] == "book/ko/ch10/late"  # a chapter without an opener is its sections
 
 
