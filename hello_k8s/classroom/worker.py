@@ -8,7 +8,6 @@ It ends when its input does: no grader, nobody who wants the result.
 
 from __future__ import annotations
 
-import _thread
 import contextlib
 import functools
 import json
@@ -94,7 +93,8 @@ class Worker:
             else:
                 self._tasks.put(message)
         self._granted.release()
-        _thread.interrupt_main()
+        # A signal to that very thread: nothing less wakes it where it waits for the next task or an answer.
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 def main() -> None:

@@ -1,0 +1,36 @@
+"""A worker of a class ends with its grader, whatever it waits for."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hello_k8s import catalog, paths
+
+
+@pytest.mark.parametrize("waits_for", ["a task", "a place"])
+def test_a_worker_without_a_grader_ends(tmp_path: Path, waits_for: str) -> None:
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "hello_k8s.classroom.worker"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=paths.ROOT,
+        env={**os.environ, "HELLO_K8S_STATE": str(tmp_path)}, start_new_session=True,
+    )  # fmt: skip
+    assert worker.stdin is not None and worker.stdout is not None
+    try:
+        if waits_for == "a place":
+            lab = catalog.lab("ch1/multi-stage")
+            task = {"task": 1, "lab": str(lab.folder), "root": str(paths.LABS), "folder": str(tmp_path), "seed": 0}
+            worker.stdin.write(json.dumps({**task, "kind": "submission"}).encode() + b"\n")
+            worker.stdin.flush()
+            assert json.loads(worker.stdout.readline()) == {"want": True}
+        worker.stdin.close()
+        assert worker.wait(30) is not None
+    finally:
+        worker.kill()
+        worker.wait()
+        worker.stdout.close()
