@@ -7,10 +7,22 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hello_k8s import catalog, paths
+
+
+def tell(worker: subprocess.Popen[bytes], message: dict[str, Any]) -> None:
+    assert worker.stdin is not None
+    worker.stdin.write(json.dumps(message).encode() + b"\n")
+    worker.stdin.flush()
+
+
+def heard(worker: subprocess.Popen[bytes]) -> dict[str, Any]:
+    assert worker.stdout is not None
+    return dict(json.loads(worker.stdout.readline()))
 
 
 @pytest.mark.parametrize("waits_for", ["a task", "a place"])
@@ -22,12 +34,14 @@ def test_a_worker_without_a_grader_ends(tmp_path: Path, waits_for: str) -> None:
     )  # fmt: skip
     assert worker.stdin is not None and worker.stdout is not None
     try:
-        if waits_for == "a place":
-            lab = catalog.lab("ch1/multi-stage")
-            task = {"task": 1, "lab": str(lab.folder), "root": str(paths.LABS), "folder": str(tmp_path), "seed": 0}
-            worker.stdin.write(json.dumps({**task, "kind": "submission"}).encode() + b"\n")
-            worker.stdin.flush()
-            assert json.loads(worker.stdout.readline()) == {"want": True}
+        lab = catalog.lab("ch1/multi-stage")
+        task = {"task": 1, "lab": str(lab.folder), "root": str(paths.LABS), "folder": str(tmp_path), "seed": 0}
+        tell(worker, {**task, "kind": "submission"})
+        assert heard(worker) == {"want": True}
+        if waits_for == "a task":
+            tell(worker, {"granted": True})
+            assert heard(worker) == {"free": True}
+            assert heard(worker)["done"] == 1  # nothing was handed in: no engine is needed to say so
         worker.stdin.close()
         assert worker.wait(30) is not None
     finally:
