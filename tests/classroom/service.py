@@ -27,6 +27,7 @@ class Answer:
     target: int | str = 8080
     spec: Mapping[str, Any] = field(default_factory=dict)
     upstream: str = "http://back"
+    front_port: Mapping[str, int] = field(default_factory=lambda: {"port": 80, "targetPort": 8080})
 
     def objects(self) -> Objects:
         port = {"port": self.port, "targetPort": self.target}
@@ -34,7 +35,7 @@ class Answer:
             "back.yaml": [service(self.name, self.selector, [port], self.spec)],
             "front.yaml": [
                 front(self.upstream),
-                service("front", {"app": "front"}, [{"port": 80, "targetPort": 8080}]),
+                service("front", {"app": "front"}, [dict(self.front_port)]),
             ],
         }
 
@@ -289,8 +290,8 @@ SHAPES: dict[str, Shape] = {
     "match expressions": Shape(edit=_expressions),
     "numbers as text": Shape(edit=_numbers_as_text),
     "bare": Shape(edit=_bare),
-    "front on port 80": Shape(edit=_on_port_80),
-    "front's port by name": Shape(edit=_named_port),
+    "front on port 80": Shape(edit=_on_port_80, against=frozenset({"front-port"})),
+    "front's port by name": Shape(edit=_named_port, against=frozenset({"front-port"})),
     "two containers": Shape(edit=_two_containers),
     "two fronts": Shape(edit=_replicas),
     "command written out": Shape(edit=_in_container(command=["/go-app"], args=[])),
@@ -313,7 +314,9 @@ MUTANTS: dict[str, Mapping[str, Any]] = {
     "sticky": {"spec": {"sessionAffinity": "ClientIP"}},
     "wrong-upstream": {"upstream": "http://hello-back"},
     "pod-port": {"upstream": "http://back:8080"},
-    "localhost": {"upstream": "http://localhost"},
+    "localhost": {"upstream": "http://localhost:8080"},
+    "env-address": {"upstream": "http://$(BACK_SERVICE_HOST)"},
+    "front-port": {"front_port": {"port": 80}},
 }
 REACHES = ("front_reaches_back",)
 

@@ -33,6 +33,8 @@ class Traffic:
     error: str
 
     def shown(self) -> str:
+        if not self.count:
+            return self.error
         names = self.ready | set(self.count)
         return " · ".join(f"{name or '?'} {self.count[name]}/{REQUESTS}" for name in sorted(names))
 
@@ -86,7 +88,7 @@ def traffic(seen, namespace, http, objects, eventually):
         count = Counter(host(answer.text) for answer in answers if answer.status == 200)
         error = (failed[0].error or f"HTTP {failed[0].status}") if failed else ""
         seen[namespace.name] = Traffic(count, ready_backs(objects), error)
-        assert set(count) == announced(objects, "back")
+        return set(count) == announced(objects, "back")
 
     if namespace.name not in seen:
         with contextlib.suppress(AssertionError):
@@ -103,7 +105,6 @@ def test_port(traffic):
 
 
 def test_every_ready_pod(traffic):
-    assert traffic.count, traffic.error
     assert traffic.ready and traffic.ready <= set(traffic.count), traffic.shown()
 
 
@@ -123,9 +124,9 @@ class Called:
 
     @classmethod
     def of(cls, answer) -> "Called":
-        assert answer.status in (200, 502), answer.error or f"HTTP {answer.status}"
-        said = answer.json()
-        assert isinstance(said, dict) and set(said) == {"upstream", "status", "body", "error"}, answer.text
+        said = answer.json() if answer.status in (200, 502) else None
+        told = isinstance(said, dict) and set(said) == {"upstream", "status", "body", "error"}
+        assert told, answer.error or answer.text.strip() or f"HTTP {answer.status}"
         return cls(str(said["upstream"]), said["status"], str(said["body"]), str(said["error"]))
 
     @property
@@ -142,22 +143,29 @@ class Called:
 
 
 def test_front_reaches_back(http, objects, eventually):
-    def heard():
-        answer = http("front", "/call")[0]
-        if answer.status not in (200, 502) and not announced(objects, "front", ready=False):
-            return answer
-        called = Called.of(answer)
-        name, port = called.asked
-        assert called.status == 200 or not announced(objects, name.split(".")[0], port), str(called)
-        return answer
+    heard = []
 
-    called = Called.of(eventually(heard, within=SOON))
-    assert called.status == 200, str(called)
+    def settled():
+        heard[:] = http("front", "/call")
+        return not on_its_way(heard[0], objects)
+
+    with contextlib.suppress(AssertionError):
+        eventually(settled, within=SOON)
+    called = Called.of(heard[0])
+    # Which Pods stand behind the name back is another check's matter; any other name has to lead to back's Pods.
+    assert called.status == 200 and host(called.body), str(called)
     name = called.asked[0]
     assert not is_address(name), str(called)
-    # Which Pods stand behind the name back is another check's matter; any other name has to lead to back's Pods.
-    assert host(called.body), str(called)
     assert name.split(".")[0] == "back" or host(called.body) in ready_backs(objects), str(called)
+
+
+def on_its_way(answer, objects) -> bool:
+    """Whether the nodes may still learn what the control plane says already: then a bad answer is none yet."""
+    if answer.status not in (200, 502):
+        return bool(announced(objects, "front", ready=False))
+    called = Called.of(answer)
+    name, port = called.asked
+    return called.status != 200 and bool(announced(objects, name.split(".")[0], port))
 
 
 def is_address(name: str) -> bool:
