@@ -49,15 +49,18 @@ def toc(language: str, source: Path | None = None) -> dict[str, Any]:
     a page.
     """
     source = source or paths.ROOT
+    front = source / "book" / language
     intro, appendix = _pages(language, "", source), _pages(language, "appendix/", source)
     chapters: dict[str, list[dict[str, Any]]] = {}
     for lab in catalog.labs(source / "labs"):
         chapters.setdefault(lab.chapter, []).append(_section(lab, language, source))
     entries = list(intro)
-    for chapter, sections in chapters.items():
+    for page in front.glob("ch*/index.md"):  # a chapter may be nothing but its opener
+        chapters.setdefault(page.parent.name, [])
+    for chapter, sections in sorted(chapters.items(), key=lambda item: int(item[0].removeprefix("ch"))):
         opener = f"book/{language}/{chapter}/index"
         if (source / f"{opener}.md").is_file():
-            entries.append({"file": opener, "subtrees": [{"entries": sections}]})
+            entries.append({"file": opener} | ({"subtrees": [{"entries": sections}]} if sections else {}))
         else:
             entries += sections
     entries += appendix

@@ -111,15 +111,17 @@ class Sections(_Box):
         return [*lines, "", self.text("total", minutes=sum(lab.minutes for lab in labs))]
 
     def _chapters(self, labs: list[catalog.Lab]) -> list[str]:
-        lines: list[str] = []
-        done = ""
+        chapters: dict[str, list[catalog.Lab]] = {}
+        for opener in (Path(self.env.srcdir) / "book" / self.language).glob("ch*/index.md"):
+            chapters[opener.parent.name] = []
         for lab in labs:
-            if lab.chapter != done:
-                done = lab.chapter
-                opener = f"/book/{self.language}/{done}/index.md"
-                known = (Path(self.env.srcdir) / opener[1:]).is_file()
-                lines.append(f"- []({opener})" if known else f"- {self.text('chapter', n=done.removeprefix('ch'))}")
-            lines.append(f"  - [{lab.title[self.language]}](/book/{self.language}/{lab.id}.md)")
+            chapters.setdefault(lab.chapter, []).append(lab)
+        lines: list[str] = []
+        for chapter, sections in sorted(chapters.items(), key=lambda item: int(item[0].removeprefix("ch"))):
+            opener = Path(f"/book/{self.language}/{chapter}/index.md")
+            known = (Path(self.env.srcdir) / opener.relative_to("/")).is_file()
+            lines.append(f"- []({opener})" if known else f"- {self.text('chapter', n=chapter.removeprefix('ch'))}")
+            lines += [f"  - [{lab.title[self.language]}](/book/{self.language}/{lab.id}.md)" for lab in sections]
         return lines
 
 

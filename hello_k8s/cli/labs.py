@@ -83,8 +83,13 @@ def check(
     lab: LabOrChapter = None,
     as_submitted: Annotated[bool, typer.Option("--as-submitted")] = False,
     json: Annotated[bool, typer.Option("--json")] = False,
+    placement: Annotated[bool, typer.Option("--placement")] = False,
 ) -> int:
     """Help: cli.help.lab.check."""
+    if placement:
+        from hello_k8s.cli.placement import take
+
+        return take()
     from hello_k8s.workspace import chapter
 
     if labs := chapter.labs_of(lab):

@@ -32,13 +32,16 @@ def test_contents_follow_chapters_and_orders(tmp_path: Path) -> None:
     lab_file(tmp_path, "ch2/second", 20)
     lab_file(tmp_path, "ch2/first", 10)
     (tmp_path / "book" / "ko" / "ch2" / "index.md").touch()
+    (tmp_path / "book" / "ko" / "ch0").mkdir()
+    (tmp_path / "book" / "ko" / "ch0" / "index.md").touch()
     (tmp_path / "book" / "ko" / "glossary.md").touch()
     (tmp_path / "book" / "ko" / "index.md").touch()
     (tmp_path / "book" / "ko" / "appendix").mkdir()
     (tmp_path / "book" / "ko" / "appendix" / "card.md").touch()
     contents = book.toc("ko", tmp_path)
     assert contents["root"] == "book/ko/index"
-    glossary, second, tenth, card = contents["subtrees"][0]["entries"]
+    glossary, zero, second, tenth, card = contents["subtrees"][0]["entries"]
+    assert zero == {"file": "book/ko/ch0/index"}
     assert glossary == {"file": "book/ko/glossary"}
     assert second["file"] == "book/ko/ch2/index"
     first, after = second["subtrees"][0]["entries"]
