@@ -50,13 +50,15 @@ class Replay:
     """How deliverables come to life.
 
     `build`: image tag → Dockerfile, built in a fresh copy of start/. `stamp`: file → regular expression whose
-    one group the grader replaces by a nonce before it builds. `given`: manifests of the lab itself, applied
+    one group the grader replaces by a nonce before it builds. `secrets`: name → file of the workspace, given to
+    each build as a secret of this name and as a build argument. `given`: manifests of the lab itself, applied
     before the learner's, in this order. `apply`: the deliverables that are manifests. `settle`: seconds
     to wait at most until the given objects are as the lab describes.
     """
 
     build: Mapping[str, str] = field(default_factory=dict)
     stamp: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
     given: tuple[str, ...] = ()
     apply: tuple[str, ...] = ()
     settle: int = 60
@@ -227,6 +229,7 @@ def read_lab(folder: Path, root: Path | None = None) -> Lab:
         replay=Replay(
             build=replay.mapping("build", default={}),
             stamp=replay.mapping("stamp", default={}),
+            secrets=replay.mapping("secrets", default={}),
             given=replay.strings("given", default=()),
             apply=replay.strings("apply", default=()),
             settle=replay.integer("settle", default=60),

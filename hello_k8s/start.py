@@ -60,7 +60,8 @@ def _lab_images(labs: tuple[Lab, ...]) -> list[str]:
 
 
 def _cluster_images(labs: tuple[Lab, ...]) -> list[str]:
-    return sorted({name for lab in labs if lab.on_cluster for name in lab.images})
+    # a lab with "docker" builds from its images; what runs on the nodes is what it has built
+    return sorted({name for lab in labs if lab.on_cluster and "docker" not in lab.needs for name in lab.images})
 
 
 def _build_images(labs: tuple[Lab, ...]) -> list[str]:

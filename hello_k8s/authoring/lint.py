@@ -147,7 +147,12 @@ def _files(lab: Lab) -> Iterator[str]:
         if not (paths.ROOT / source).is_file():
             yield t("lab.verify.no_include", file=source)
     known = {str(name) for name in lab.files()} | set(lab.deliverables)
-    named = {"given": lab.replay.given, "apply": lab.replay.apply, "build": lab.replay.build.values()}
+    named = {
+        "given": lab.replay.given,
+        "apply": lab.replay.apply,
+        "build": lab.replay.build.values(),
+        "secrets": lab.replay.secrets.values(),
+    }
     for key, names in named.items():
         for name in names:
             if name not in known and not (lab.folder / name).is_file():

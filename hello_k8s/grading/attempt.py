@@ -37,6 +37,7 @@ from hello_k8s.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from hello_k8s.machine.cluster import Cluster
+    from hello_k8s.machine.engine import Engine
     from hello_k8s.machine.kubeapi import KubeApi
     from hello_k8s.machine.nested import Nested
 
@@ -136,20 +137,38 @@ class Attempt:
         for tag, dockerfile in self.lab.replay.build.items():
             if PurePosixPath(dockerfile) not in self.files:
                 raise Unmet(both("grading.file_missing", file=dockerfile))
-            own = f"{tag}-{self.id}" if ":" in tag else f"{tag}:{self.id}"
-            self._closing.callback(engine.run, "image", "rm", "--force", own, check=False)
-            build(
-                self.nested,
-                folder,
-                own,
-                dockerfile,
-                images=self.lab.images,
-                seconds=BUILD_SECONDS,
-                owner=hashlib.sha256(str(self.folder).encode()).hexdigest()[:16],
-            )
-            self.rewrites.append(f"{tag} → {own}")
-            built[tag] = BuiltImage(engine, own)
+            built[tag] = self._image(engine, folder, tag, dockerfile, self.id)
         return built
+
+    def _image(self, engine: Engine, folder: Path, tag: str, dockerfile: str, name: str) -> BuiltImage:
+        own = f"{tag}-{name}" if ":" in tag else f"{tag}:{name}"
+        self._closing.callback(engine.run, "image", "rm", "--force", own, check=False)
+        build(
+            self.nested,
+            folder,
+            own,
+            dockerfile,
+            images=self.lab.images,
+            seconds=BUILD_SECONDS,
+            owner=hashlib.sha256(str(self.folder).encode()).hexdigest()[:16],
+            secrets={each: (folder / file).read_text().strip() for each, file in self.lab.replay.secrets.items()},
+        )
+        self.rewrites.append(f"{tag} → {own}")
+        return BuiltImage(engine, own)
+
+    def rebuild(self, file: str) -> tuple[BuiltImage, str]:
+        """The one image of `replay.build`, built again with another nonce in `file`; and that nonce."""
+        return self.once(f"rebuilt {file}", lambda: self._rebuild(file))
+
+    def _rebuild(self, file: str) -> tuple[BuiltImage, str]:
+        (image,) = self.images().values()
+        ((tag, dockerfile),) = self.lab.replay.build.items()
+        folder, nonce = Path(tempfile.mkdtemp(prefix="hello-k8s-")), secrets.token_hex(4)
+        self._closing.callback(shutil.rmtree, folder, ignore_errors=True)
+        shutil.copytree(self.submission.folder, folder, dirs_exist_ok=True)
+        data = replay.stamp((folder / file).read_bytes(), self.lab.replay.stamp[file], nonce, file)
+        (folder / file).write_bytes(data)
+        return self._image(image.engine, folder, tag, dockerfile, f"{self.id}-{nonce}"), nonce
 
     def run(self, image: BuiltImage, *arguments: str, options: tuple[str, ...] = ()) -> Container:
         """A container of `image`; removed after the check that asked for it."""
@@ -242,6 +261,8 @@ class Attempt:
         """Ask `target` `n` times; see the fixture `http`."""
         if isinstance(target, Container):
             return self._ask_container(target, path, n, timeout, port)
+        if target.startswith("pod/"):
+            return self._ask_pod(target.removeprefix("pod/"), path, n, timeout, port)
         return self._ask_service(target, path, n, timeout)
 
     def _ask_container(self, target: Container, path: str, n: int, timeout: float, port: int) -> list[Answer]:
@@ -261,6 +282,12 @@ class Attempt:
         self.asked.add(name)
         # The dot at the end keeps the resolver from trying the search domains of the probe's own namespace first.
         return self.fetch(f"http://{name}.{self.live()}.svc.cluster.local.:{port or 80}{path}", n, timeout)
+
+    def _ask_pod(self, name: str, path: str, n: int, timeout: float, port: int) -> list[Answer]:
+        address = self.objects().get("Pod", name)["status"].get("podIP")
+        if not address:
+            raise Unmet(both("grading.no_pod_address", pod=name))
+        return self.fetch(f"http://{address}:{port}{path}", n, timeout)
 
     def fetch(self, url: str, n: int, timeout: float) -> list[Answer]:
         """Ask `url` from inside the cluster, through the probe Pod. Raises ClusterError where that doesn't work."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,8 @@ IDLE_SECONDS = 30.0
 #: A name in the hosts file of every step. Its address says whose step it is: addresses aren't part of what
 #: BuildKit looks up its cache by, so that equal steps are still run once.
 _HOST = "build.hello-k8s"
+#: BuildKit heeds .dockerignore in a folder, not in an archive on standard input. The folder goes with the build.
+_IN_FOLDER = 'f=$(mktemp -d) && trap "rm -rf $f" EXIT && cd "$f" && tar -x && "$@" .'
 _KILLED = re.compile(r"exit code: 137|\bKilled\b|signal: killed|cannot allocate memory|out of memory", re.IGNORECASE)
 _NO_SPACE = re.compile(r"no space left on device", re.IGNORECASE)
 
@@ -66,31 +68,54 @@ class _Ended:
 
 
 def build(
-    nested: Nested, folder: Path, tag: str, dockerfile: str, *, images: Iterable[str] = (), seconds: float, owner: str
+    nested: Nested,
+    folder: Path,
+    tag: str,
+    dockerfile: str,
+    *,
+    images: Iterable[str] = (),
+    seconds: float,
+    owner: str,
+    secrets: Mapping[str, str] | None = None,
 ) -> None:
     """Build `dockerfile` with the context `folder` as `tag`, within `seconds`.
 
     `images` are the lab's images (folder names), all that a FROM may name; `owner` says whose cache mounts it sees.
+    `secrets` are given both as secrets (`--secret id=NAME`) and as build arguments of the same name in capitals: which
+    of the two leaves no trace is the learner's to know.
     Raises Unmet for what the Dockerfile does wrong, TimedOut past `seconds`, EngineError for what is ours.
     """
     names = base_names(images)
     context = tar_of(folder)
-    command = _command(tag, dockerfile, owner, b"--mount" in (folder / dockerfile).read_bytes())
-    done = _run(nested, command, context, names, seconds)
+    given = dict(secrets or {})
+    command = _command(tag, dockerfile, owner, b"--mount" in (folder / dockerfile).read_bytes(), given)
+    around = [f"{_variable(name)}={value}" for name, value in given.items()]
+    around = ["env", *around] if around else []
+    if any(folder.glob("*.dockerignore")):
+        around += ["sh", "-c", _IN_FOLDER, "sh"]
+    else:
+        command = (*command, "-")
+    done = _run(nested, command, context, names, seconds, around=around)
     if not done.good and done.short_of and (not done.alone or _NO_SPACE.search(done.output)):
         # It shared with others, or the disk holds what earlier builds left: only alone it shows whose doing it is.
         clear = done.short_of == "disk"
-        done = _run(nested, command, context, names, seconds, "-alone", *(("-clear",) if clear else ()))
+        done = _run(nested, command, context, names, seconds, "-alone", *(("-clear",) if clear else ()), around=around)
     if not done.good:
         raise _why(done, dockerfile, images, seconds)
 
 
-def _command(tag: str, dockerfile: str, owner: str, mounts: bool) -> tuple[str, ...]:
+def _variable(name: str) -> str:
+    return f"HELLO_K8S_BUILD_{name.upper()}"
+
+
+def _command(tag: str, dockerfile: str, owner: str, mounts: bool, secrets: Mapping[str, str]) -> tuple[str, ...]:
     # BuildKit takes the results of steps with equal cache mounts for each other's, whoever's the caches are.
     apart = (f"--add-host={owner}.owner.hello-k8s:127.0.0.1",) if mounts else ()
     return (
         "buildx", "build", "--progress=plain", "--provenance=false", "--load", "--network=none", "--tag", tag,
         f"--file={dockerfile}", f"--build-arg=BUILDKIT_CACHE_MOUNT_NS={owner}", *apart,
+        *(f"--secret=id={name},env={_variable(name)}" for name in secrets),
+        *(f"--build-arg={name.upper()}={value}" for name, value in secrets.items()),
     )  # fmt: skip
 
 
@@ -110,14 +135,20 @@ def _full(name: str) -> str:
 
 
 def _run(
-    nested: Nested, command: tuple[str, ...], context: bytes, names: Iterable[str], seconds: float, *options: str
+    nested: Nested,
+    command: tuple[str, ...],
+    context: bytes,
+    names: Iterable[str],
+    seconds: float,
+    *options: str,
+    around: Iterable[str] = (),
 ) -> _Ended:
     number = secrets.randbits(63) | 1
     address = ":".join(f"{number >> shift & 0xFFFF:x}" for shift in (48, 32, 16, 0))
     words = (
-        "confine", "build", f"-id={number:x}", f"-seconds={seconds:g}", f"-idle={IDLE_SECONDS:g}", f"-memory={MEMORY}",
-        f"-processes={PROCESSES}", f"-disk={DISK}", f"-policy={_policy(names)}", *options, "--",
-        *command, f"--add-host={_HOST}:100:0:0:0:{address}", "-",
+        *around, "confine", "build", f"-id={number:x}", f"-seconds={seconds:g}", f"-idle={IDLE_SECONDS:g}",
+        f"-memory={MEMORY}", f"-processes={PROCESSES}", f"-disk={DISK}", f"-policy={_policy(names)}", *options, "--",
+        *command[:2], f"--add-host={_HOST}:100:0:0:0:{address}", *command[2:],
     )  # fmt: skip
     try:
         # it may have to wait for builds that may take as long, twice

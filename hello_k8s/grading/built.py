@@ -19,6 +19,7 @@ from pathlib import PurePosixPath
 from typing import IO, Any
 
 from hello_k8s.errors import EngineError
+from hello_k8s.grading import searching
 from hello_k8s.machine.engine import Engine
 from hello_k8s.process import reading
 
@@ -91,6 +92,12 @@ class BuiltImage:
         if "/" in pattern:
             return [name for name in self.files() if fnmatch.fnmatchcase(name, pattern)]
         return [name for name in self.files() if fnmatch.fnmatchcase(PurePosixPath(name).name, pattern)]
+
+    def holding(self, pattern: str) -> list[str]:
+        """Where an extended regular expression matches: `ENV …`, `history …` (the step, not what matched), `label …`,
+        and `layer N: /path` for each file of any layer, one that a later layer deletes or replaces too.
+        """
+        return searching.holding(self, pattern)
 
     @cached_property
     def _saved(self) -> tuple[tuple[Layer, ...], dict[str, Any]]:

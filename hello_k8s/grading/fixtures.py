@@ -40,6 +40,12 @@ class Run(Protocol):
     def __call__(self, *arguments: str, options: tuple[str, ...] = ()) -> Container: ...
 
 
+class Edited(Protocol):
+    """`edited(file)`: see the fixture."""
+
+    def __call__(self, file: str) -> tuple[Container, str]: ...
+
+
 class Eventually(Protocol):
     """`eventually(fn, within=10, on=(…))`: see the fixture."""
 
@@ -119,6 +125,20 @@ def compose(attempt: Attempt) -> Composed:
 
 
 @pytest.fixture
+def edited(attempt: Attempt) -> Edited:
+    """`edited(file)`: `image` built a second time after an edit of `file` that nobody has built before (`replay.stamp`
+    says where: another nonce), running as `container` is; and that nonce. What the second build found in the cache,
+    the first one of this grading may have put there: nothing older knows the edit.
+    """
+
+    def start(file: str) -> tuple[Container, str]:
+        image, nonce = attempt.rebuild(file)
+        return attempt.run(image), nonce
+
+    return start
+
+
+@pytest.fixture
 def namespace(attempt: Attempt) -> Namespace:
     """Where the submission lives: the learner's own namespace (look), or one made for this grading (replay).
     `.name`.
@@ -139,7 +159,7 @@ def http(attempt: Attempt) -> Http:
 
     `target` is the container (`port=8080`; waits until it listens, Unmet with its last words if it has ended), or
     the name of a Service of the namespace (`"back"` is port 80, `"back:8080"`): asked from inside the cluster, so
-    that DNS, the ClusterIP and the spreading are real.
+    that DNS, the ClusterIP and the spreading are real; or a Pod (`"pod/hello"`, `port=8080`), ready or not.
     """
     return attempt.http
 

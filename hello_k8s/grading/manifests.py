@@ -280,7 +280,7 @@ def _walk(value: Any, path: str, live: str, namespace: str, images: Mapping[str,
 
 def _string(key: str, text: str, live: str, namespace: str, images: Mapping[str, str]) -> str:
     if key == "image":
-        return images.get(text, text)
+        return images.get(text.removeprefix("docker.io/").removeprefix("library/"), text)
     if key == "namespace" and text == live:
         return namespace
     # back.ch2-service, back.ch2-service.svc, back.ch2-service.svc.cluster.local in any URL

@@ -60,7 +60,8 @@ def machine(lab: Lab, progress: Progress) -> Cluster | None:
     if not lab.on_cluster:
         return None
     cluster = _running_cluster(engine, progress)
-    cluster.load(refs.values(), engine, progress)
+    if "docker" not in lab.needs:  # else it builds from them, and its own image goes to the nodes
+        cluster.load(refs.values(), engine, progress)
     return cluster
 
 
