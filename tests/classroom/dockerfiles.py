@@ -170,6 +170,9 @@ MUTANTS: dict[str, Mapping[str, str]] = {
     "nobody": {"user": "USER nobody\n"},
     "root": {"user": ""},
     "dynamic": {"cgo": ""},
+    "own-version": {
+        "source": "COPY main.go ./\nRUN sed -i 's/^const version = .*/const version = \"1.0.1\"/' main.go\n"
+    },
 }
 
 _FIRST_WORD = re.compile(

@@ -25,5 +25,5 @@ def test_non_root(image):
 
 def test_answers(container, http, submission):
     answer = http(container)[0]
-    assert answer.status == 200, f"HTTP {answer.status} {answer.error}"
-    assert submission.nonce in answer.text, f'"{answer.text.strip()[:80]}" ∌ "{submission.nonce}"'
+    said = answer.error or f'HTTP {answer.status} "{answer.text.strip()[:80]}"'
+    assert answer.status == 200 and submission.nonce in answer.text, f'{said} ∌ "{submission.nonce}"'
