@@ -21,7 +21,7 @@ from hello_k8s.errors import EngineError, HelloError, UsageError
 from hello_k8s.grading.verdict import CheckResult, Result
 
 COMMANDS = [
-    "start", "test", "pause", "stop", "delete", "status", "doctor", "shell", "uninstall",
+    "start", "test", "pause", "stop", "delete", "grade", "status", "doctor", "shell", "uninstall",
     "lab", "lab/list", "lab/start", "lab/check", "lab/hint", "lab/reset", "lab/solution", "lab/pack", "lab/new",
     "lab/verify", "notebooks", "notebooks/refresh", "notebooks/check", "book", "book/build", "book/serve",
     "images", "images/list", "images/bundle", "images/load",
