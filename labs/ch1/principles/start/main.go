@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"fmt"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -32,8 +33,12 @@ func main() {
 	http.HandleFunc("GET /whoami", whoami)
 	http.HandleFunc("GET /tamper", tamper)
 	http.HandleFunc("GET /crash", crash)
-	log.Println("listening on :8080, writing to", book)
-	log.Fatal(http.ListenAndServe(":8080", nil))
+	listener, err := net.Listen("tcp", ":8080")
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Println("listening on", listener.Addr(), "writing to", book)
+	log.Fatal(http.Serve(listener, nil))
 }
 
 func visitors() int {
