@@ -116,7 +116,10 @@ class Nested:
         return {name for name, recipe in marker["images"].items() if recipe_of(name) == recipe}
 
     def _label(self) -> str:
-        return json.dumps(self._settings, sort_keys=True)
+        """What a running one has to be: its settings, and today's engine image."""
+        from hello_k8s.machine.images import recipe_of
+
+        return json.dumps({**self._settings, "image": self._image or recipe_of("engine")}, sort_keys=True)
 
     def _container(self) -> dict[str, Any] | None:
         found = self.outer.container(self.name)

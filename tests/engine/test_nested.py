@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from hello_k8s.errors import CommandFailed, EngineError
+from hello_k8s.machine import images
 from hello_k8s.machine.engine import Engine, user_engine
 from hello_k8s.machine.nested import Nested
 
@@ -138,3 +139,14 @@ def test_other_settings_are_another_engine(nested: Nested) -> None:
     base, squashed = nested.engine.image("debian:trixie-slim"), nested.engine.image("s")
     assert base is not None and squashed is not None
     assert len(squashed["RootFS"]["Layers"]) == len(base["RootFS"]["Layers"]) + 1
+
+
+def test_a_newer_engine_image_is_another_engine(nested: Nested, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = nested.outer.container(NAME)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            images, "recipe_of", lambda name: "newer" if name == "engine" else images.recipe_hash(image(name))
+        )
+        assert nested.up().answers()
+        after = nested.outer.container(NAME)
+    assert before is not None and after is not None and before["Id"] != after["Id"]
