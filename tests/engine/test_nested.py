@@ -143,10 +143,9 @@ def test_other_settings_are_another_engine(nested: Nested) -> None:
 
 def test_a_newer_engine_image_is_another_engine(nested: Nested, monkeypatch: pytest.MonkeyPatch) -> None:
     before = nested.outer.container(NAME)
+    recipe_of = images.recipe_of
     with monkeypatch.context() as patch:
-        patch.setattr(
-            images, "recipe_of", lambda name: "newer" if name == "engine" else images.recipe_hash(image(name))
-        )
+        patch.setattr(images, "recipe_of", lambda name: "newer" if name == "engine" else recipe_of(name))
         assert nested.up().answers()
         after = nested.outer.container(NAME)
     assert before is not None and after is not None and before["Id"] != after["Id"]
