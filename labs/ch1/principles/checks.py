@@ -10,20 +10,21 @@ READ_ONLY = ("--read-only", "--tmpfs=/tmp")
 END = 5
 
 
-def asked(http, container, path):
-    """The text of the answer, which must be a good one."""
-    answer = http(container, path)[0]
-    assert answer.status == 200, f"GET {path} → HTTP {answer.status} {answer.text.strip()[:200]} {answer.error}".strip()
-    return answer.text
+def told(path, answer):
+    """What came back, in a line."""
+    return f"GET {path} → HTTP {answer.status} {answer.text.strip()[:200]} {answer.error}".strip()
 
 
 def test_ends_with_the_app(container, http, eventually):
-    asked(http, container, "/crash")
+    answer = http(container, "/crash")[0]
 
     def ended():
         what = container.inspect()
         started = " ".join([what["Path"], *what["Args"]])
-        assert not what["State"]["Running"], f"GET /crash → {END} s → “running” · PID 1: {started}"
+        state = "running" if what["State"]["Running"] else "ended"
+        assert answer.status == 200 and state == "ended", (
+            f"{told('/crash', answer)} → {END} s → “{state}” · PID 1: {started}"
+        )
 
     eventually(ended, within=END)
 
@@ -31,8 +32,9 @@ def test_ends_with_the_app(container, http, eventually):
 def test_read_only(run, http, submission):
     container = run(options=READ_ONLY)
     for number in (1, 2):
-        text = asked(http, container, "/")
-        assert f"visitor {number}!" in text and submission.nonce in text, text.strip()
+        answer = http(container, "/")[0]
+        seen = f"visitor {number}!" in answer.text and submission.nonce in answer.text
+        assert answer.status == 200 and seen, told("/", answer)
 
 
 def test_no_compiler(image):
@@ -46,5 +48,5 @@ def test_sealed(container, http):
 
 
 def test_non_root(container, http):
-    text = asked(http, container, "/whoami")
-    assert '"user": 0,' not in text, f"GET /whoami → {text.strip()}"
+    answer = http(container, "/whoami")[0]
+    assert answer.status == 200 and '"user": 0,' not in answer.text, told("/whoami", answer)
