@@ -224,3 +224,26 @@ def _rows(results: Path) -> int:
         return (results / NAME).read_bytes().count(b"\n")
     except FileNotFoundError:
         return 0
+
+
+def test_ctrl_c_says_how_to_go_on(lab: Lab, classroom: Callable[..., Path], count: Path, tmp_path: Path) -> None:
+    folder = classroom(ann="3", ben="slow", cho="4")
+    program = (
+        "import sys; from pathlib import Path; from hello_k8s import cli, paths; paths.LABS = Path(sys.argv[1]); "
+        "cli.main(['grade', sys.argv[2], '--lab', 'ch9/tiny', '--output', sys.argv[3]])"
+    )
+    results = folder.with_name("results")
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path / "labs"), str(folder), str(results)],
+        cwd=paths.ROOT, env={**os.environ, "PYTHONPATH": str(paths.ROOT)}, stdout=subprocess.PIPE, text=True,
+        # in a background job of a shell SIGINT is ignored, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    until = time.monotonic() + 60
+    while not (_rows(results) == 2 and "slow" in count.read_text()) and time.monotonic() < until:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "2 of 3" in printed and "same command" in printed
+    assert _rows(results) == 2
