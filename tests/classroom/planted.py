@@ -43,12 +43,17 @@ FILES: dict[str, bytes] = {
 
 def archives(lab: Lab, files: Mapping[str, bytes]) -> list[Case]:
     """Archives that would write outside. Nothing of them is graded: every check fails, with the reason as message."""
-    content = {f"{lab.id}/{name}": data for name, data in files.items()}
+
+    def whole(who: Mapping[str, bytes]) -> dict[str, bytes]:
+        """learner.toml, and the answer in the folder beside it."""
+        (own,) = who
+        return {**who, **{own.replace("learner.toml", f"{lab.id}/{name}"): data for name, data in files.items()}}
+
     found: dict[str, Archive] = {
-        "an archive that climbs out": (".tar.gz", lambda who: _tar({**who, **content}, "../../../../outside.yaml")),
-        "an archive with a path from the root": (".tar.gz", lambda who: _tar({**who, **content}, "/hello-k8s.yaml")),
-        "an archive with a link": (".tar.gz", lambda who: _tar({**who, **content}, "link", "/etc")),
-        "a zip that climbs out": (".zip", lambda who: _zip({**who, **content, "../../outside.yaml": b"out"})),
+        "an archive that climbs out": (".tar.gz", lambda who: _tar(whole(who), "../../../../outside.yaml")),
+        "an archive with a path from the root": (".tar.gz", lambda who: _tar(whole(who), "/hello-k8s.yaml")),
+        "an archive with a link": (".tar.gz", lambda who: _tar(whole(who), "link", "/etc")),
+        "a zip that climbs out": (".zip", lambda who: _zip({**whole(who), "../../outside.yaml": b"out"})),
     }
     return [Case(lab.id, "hostile", name, {}, all_failed(lab), archive=made) for name, made in found.items()]
 
