@@ -32,6 +32,9 @@ _FILES = {
     "opt/cni/bin/hello-k8s-isolation": ("cni-isolation.sh", 0o755),
     "etc/cni/hello-k8s.nft": ("isolation.nft", 0o644),
     "kind/hello-k8s-kubelet.yaml": ("kind.yaml", 0o644),
+    # the node's rules are gone when it is started again: it brings them back itself
+    "kind/hello-k8s-isolate.sh": ("isolate-node.sh", 0o755),
+    "etc/systemd/system/hello-k8s-isolation.service": ("isolate-node.service", 0o644),
 }
 _REFUSED = re.compile(r"\[hello-k8s: (\w+)\]")
 
@@ -72,7 +75,7 @@ def policies() -> list[Object]:
 def version() -> str:
     """Changes with everything that `ensure` would bring onto a cluster."""
     digest = hashlib.sha256(json.dumps(policies(), sort_keys=True).encode())
-    for name in (*(file for file, _ in _FILES.values()), "isolate-node.sh"):
+    for name, _ in _FILES.values():
         digest.update((kindconfig.DATA / name).read_bytes())
     return digest.hexdigest()[:16]
 
@@ -118,7 +121,8 @@ def _isolate_nodes(api: KubeApi, engine: Engine, nodes: Sequence[Node]) -> bool:
         engine.run(
             "exec", "-i", node.name, "tar", "-C", "/", "--keep-directory-symlink", "-x", input=archive.getvalue()
         )
-        engine.run("exec", "-i", node.name, "bash", "-s", input=(kindconfig.DATA / "isolate-node.sh").read_bytes())
+        engine.run("exec", node.name, "bash", "/kind/hello-k8s-isolate.sh")
+        engine.run("exec", node.name, "systemctl", "enable", "--quiet", "hello-k8s-isolation.service")
     return True
 
 
