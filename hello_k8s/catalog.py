@@ -219,7 +219,7 @@ def read_lab(folder: Path, root: Path | None = None) -> Lab:
         id=section_id,
         folder=folder,
         order=table.integer("order"),
-        title=_texts(table, "title"),
+        title=read_texts(table, "title"),
         needs=needs,
         minutes=table.integer("minutes"),
         memory=table.string("memory", default="0Mi"),
@@ -251,7 +251,7 @@ def read_check(table: Table, key: str) -> Check:
     check = Check(
         id=key,
         points=table.integer("points"),
-        question=_texts(table, "question"),
+        question=read_texts(table, "question"),
         hints=tuple(dict(zip(LANGUAGES, level, strict=True)) for level in zip(*(levels[x] for x in LANGUAGES))),
     )
     hints.nothing_else()
@@ -266,12 +266,13 @@ def read_mutant(table: Table, key: str, checks: Sequence[Check]) -> Mutant:
     for name in fails:
         if name not in known:
             raise table.error("fails", t("catalog.expected_check", got=name, known=", ".join(sorted(known))))
-    mutant = Mutant(key, frozenset(fails), _texts(table, "misconception"))
+    mutant = Mutant(key, frozenset(fails), read_texts(table, "misconception"))
     table.nothing_else()
     return mutant
 
 
-def _texts(table: Table, key: str) -> Texts:
+def read_texts(table: Table, key: str) -> Texts:
+    """The text below `key` in every language. Raises CatalogError where one is missing."""
     inner = table.table(key)
     texts = {language: inner.string(language) for language in LANGUAGES}
     inner.nothing_else()
@@ -316,7 +317,7 @@ def read_image(folder: Path) -> Image:
         usual_seconds=table.integer("usual_seconds"),
         space_gb=table.integer("space_gb", default=1),
         build_args=table.mapping("build_args", default={}),
-        title=_texts(table, "title"),
+        title=read_texts(table, "title"),
     )
     table.nothing_else()
     return result
@@ -332,7 +333,7 @@ def addons(root: Path | None = None) -> Mapping[str, Addon]:
             folder=file.parent,
             images=table.strings("images", default=()),
             manifests=table.strings("manifests"),
-            title=_texts(table, "title"),
+            title=read_texts(table, "title"),
         )
         table.nothing_else()
     return found

@@ -52,15 +52,13 @@ class ClassMachine:
 
     def up(self) -> None:
         """Cluster, engine and images there, leftovers of this class gone. Raises MachineError, ClusterError."""
+        self.up_again()
         if self.cluster:
-            self.cluster.up()
             self._remove_namespaces()
             ground = Ground()
             for lab in self.labs:
                 if lab.on_cluster and "docker" not in lab.needs:
                     ground.load_images(lab)
-        if self.engine:
-            self.engine.up({name for lab in self.labs if "docker" in lab.needs for name in lab.images})
 
     def heal(self) -> None:
         """After a failure of ours: what is down is brought up again, as far as that can be done."""

@@ -29,10 +29,11 @@ def grade(
     places: Annotated[int, typer.Option("--places", min=1, max=64)] = PLACES,
 ) -> int:
     """Help: cli.help.grade."""
+    from hello_k8s import catalog
     from hello_k8s.classroom import exports
     from hello_k8s.classroom.run import grade_class, plan_class
 
-    chosen = _labs(labs or [])
+    chosen = catalog.labs_of(labs) if labs else ()
     target = output or folder.resolve().with_name(f"{folder.resolve().name}-results")
     if dry_run:
         roster, _ = plan_class(folder, chosen, target / "unpacked")
@@ -67,17 +68,6 @@ def grade(
         print(f"→ {t('classroom.some_ungraded_next')}")
         return UNGRADED
     return 0
-
-
-def _labs(names: list[str]) -> tuple[Any, ...]:
-    """The labs that are named; `ch1` names all of its chapter. Raises UsageError with the nearest names."""
-    from hello_k8s import catalog
-
-    found = []
-    for name in names:
-        chapter = [lab for lab in catalog.labs() if lab.chapter == name.strip("/")]
-        found += chapter or [catalog.lab(name)]
-    return tuple({lab.id: lab for lab in found}.values())
 
 
 def _short_list(files: list[Path]) -> list[Path]:

@@ -218,7 +218,6 @@ class Attempt:
         assert self.api  # says so where there is no cluster, before images are brought to its nodes
         images = self._images_on_nodes()
         slot = self.ground.slot(self.lab) or self._new_slot(images)
-        slot.uses += 1
         self._closing.callback(self.ground.keep, slot)
         assert slot.user is not None
         self.applied, lines, problems = replay.apply_submission(self.lab, folder, slot.user, slot.name, images)
@@ -375,8 +374,7 @@ def nonce_of(lab: Lab, files: Mapping[PurePosixPath, Path]) -> str:
         return secrets.token_hex(4)
     digest = hmac.new(secret.encode(), lab.id.encode(), "sha256")
     for name, file in sorted(files.items()):
-        with file.open("rb") as stream:
-            data = stream.read(replay.LIMIT_BYTES + 1)
+        data = replay.decisive_bytes(file)
         digest.update(f"\0{name}\0{len(data)}\0".encode() + data)
     return digest.hexdigest()[:8]
 

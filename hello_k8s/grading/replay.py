@@ -61,6 +61,12 @@ def deliverables(lab: Lab, folder: Path, kind: Kind) -> dict[PurePosixPath, Path
     return found
 
 
+def decisive_bytes(file: Path) -> bytes:
+    """What decides about a deliverable: one beyond the limit is refused unread, so no more than that is read."""
+    with file.open("rb") as stream:
+        return stream.read(LIMIT_BYTES + 1)
+
+
 def lay_out(lab: Lab, files: Mapping[PurePosixPath, Path], nonce: str, target: Path) -> list[str]:
     """Write a fresh copy of the lab's start into `target` with only `files` laid over it; stamp the nonce.
 

@@ -33,13 +33,12 @@ Snapshot = Mapping[tuple[str, str], tuple[Any, ...]]
 
 
 class Slot:
-    """One such namespace, called `name`. `uses` counts the submissions that were in it; `user` is the API as they."""
+    """One such namespace, called `name`. `user` is the API as they."""
 
     def __init__(self, lab: Lab, api: KubeApi) -> None:
         self.lab = lab
         self.api = api
         self.name = f"{lab.namespace}-{secrets.token_hex(4)}"
-        self.uses = 0
         self.user: KubeApi | None = None
         self._before: Snapshot = {}
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hello_k8s import paths
-from hello_k8s.catalog import Texts
+from hello_k8s.catalog import Texts, read_texts
 from hello_k8s.language import LANGUAGES, t
 from hello_k8s.tomlfile import Table, read_toml
 
@@ -46,7 +46,7 @@ def topics(file: Path | None = None) -> tuple[Topic, ...]:
 
 def _topic(name: str, table: Table) -> Topic:
     questions = tuple(_question(each, inner) for each, inner in table.tables("questions"))
-    topic = Topic(name, _texts(table, "title"), questions)
+    topic = Topic(name, read_texts(table, "title"), questions)
     table.nothing_else()
     return topic
 
@@ -61,13 +61,6 @@ def _question(name: str, table: Table) -> Question:
     if not 1 <= right <= len(columns[0]):
         raise table.error("right", t("placement.expected_number", count=len(columns[0])))
     rows = tuple(dict(zip(LANGUAGES, row, strict=True)) for row in zip(*columns, strict=True))
-    question = Question(name, _texts(table, "ask"), rows, right, _texts(table, "why"))
+    question = Question(name, read_texts(table, "ask"), rows, right, read_texts(table, "why"))
     table.nothing_else()
     return question
-
-
-def _texts(table: Table, key: str) -> Texts:
-    inner = table.table(key)
-    texts = {language: inner.string(language) for language in LANGUAGES}
-    inner.nothing_else()
-    return texts
