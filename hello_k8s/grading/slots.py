@@ -33,7 +33,7 @@ Snapshot = Mapping[tuple[str, str], tuple[Any, ...]]
 
 
 class Slot:
-    """One such namespace, called `name`. `user` is the API as they."""
+    """One such namespace, called `name`. `user` is the API as a submission in it may use it."""
 
     def __init__(self, lab: Lab, api: KubeApi) -> None:
         self.lab = lab
