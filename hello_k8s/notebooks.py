@@ -217,12 +217,12 @@ def check(lab: Lab, progress: Progress = SILENT) -> list[str]:
     found = problems(lab)
     if found:
         return found
-    before = _things()
+    before = things()
     for language in LANGUAGES:
         file = file_of(lab, language)
         with progress.step(t("lab.notebook.step_check", file=_name(file)), 60):
             found += _nbval(file, progress)
-    left = sorted(_things() - before)
+    left = sorted(things() - before)
     return [*found, t("lab.notebook.leftover", section=lab.id, what=", ".join(left))] if left else found
 
 
@@ -244,7 +244,7 @@ def _nbval(file: Path, progress: Progress) -> list[str]:
     return [t("lab.notebook.failed", file=_name(file), what=line) for line in wrong]
 
 
-def _things() -> set[str]:
+def things() -> set[str]:
     """What is on the engine and in the cluster, by kind and name, without what hello, k8s itself keeps there."""
     from hello_k8s.machine.cluster import Cluster
     from hello_k8s.machine.engine import user_engine

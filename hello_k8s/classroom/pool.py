@@ -12,7 +12,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +50,10 @@ class Outcome:
 @dataclass(eq=False)
 class _Worker:
     process: subprocess.Popen[bytes]
-    task: Task | None = None
+    busy: bool = False
     since: float = 0.0
+    #: What it was given and hasn't answered yet: the one at work, and those whose results it keeps back.
+    tasks: dict[int, Task] = field(default_factory=dict)
     rest: bytes = b""
 
 
@@ -72,20 +74,28 @@ class Pool:
 
     def outcomes(self) -> Iterator[Outcome]:
         """One outcome for each task, as they come; more may be added meanwhile."""
-        while self._waiting or any(worker.task for worker in self._workers):
+        while self._waiting or any(worker.tasks for worker in self._workers):
             self._hand_out()
             for key, _ in self._selector.select(1.0):
                 yield from self._hear(key.data)
-            for worker in [w for w in self._workers if w.task and time.monotonic() - w.since > STUCK_SECONDS]:
+            for worker in [w for w in self._workers if w.busy and time.monotonic() - w.since > STUCK_SECONDS]:
                 worker.process.kill()
                 yield from self._lose(worker, "stuck")
 
     def _hand_out(self) -> None:
-        idle = [worker for worker in self._workers if worker.task is None]
+        idle = [worker for worker in self._workers if not worker.busy]
         while self._waiting and (idle or len(self._workers) < self._count):
+            task = self._waiting.popleft()
             worker = idle.pop() if idle else self._start()
-            worker.task, worker.since = self._waiting.popleft(), time.monotonic()
-            self._tell(worker, _written(worker.task))
+            worker.tasks[task.id] = task
+            self._put_to_work(worker, _written(task))
+        for worker in idle:
+            if worker.tasks:  # and nobody else comes
+                self._put_to_work(worker, {"settle": True})
+
+    def _put_to_work(self, worker: _Worker, message: dict[str, Any]) -> None:
+        worker.busy, worker.since = True, time.monotonic()
+        self._tell(worker, message)
 
     def _start(self) -> _Worker:
         process = subprocess.Popen(
@@ -120,9 +130,10 @@ class Pool:
                 self._places.want(worker)
             elif "free" in message:
                 self._places.free(worker)
-            elif worker.task is not None and message.get("done") == worker.task.id:
-                task, worker.task = worker.task, None
-                yield Outcome(task, Result.from_dict(message["result"]))
+            elif "idle" in message:
+                worker.busy = False
+            elif message.get("done") in worker.tasks:
+                yield Outcome(worker.tasks.pop(message["done"]), Result.from_dict(message["result"]))
         if not data:
             yield from self._lose(worker, f"exit code {worker.process.wait()}")
 
@@ -132,15 +143,15 @@ class Pool:
         self._workers.remove(worker)
         self._places.free(worker)
         worker.process.wait()
-        if worker.task is not None:
-            yield Outcome(worker.task, None, why)
+        for task in worker.tasks.values():
+            yield Outcome(task, None, why)
 
     def close(self) -> None:
         """End the workers: those at work remove what they made, as far as they can in a few seconds."""
         for worker in self._workers:
             with contextlib.suppress(BrokenPipeError, ProcessLookupError):
                 assert worker.process.stdin is not None
-                if worker.task:
+                if worker.busy:
                     worker.process.send_signal(signal.SIGINT)
                 worker.process.stdin.close()
         until = time.monotonic() + _END_SECONDS

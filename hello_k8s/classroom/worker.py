@@ -1,6 +1,7 @@
 """One of the processes in which a class is graded: a submission after the other, told and answered in JSON lines.
 
-    {"task": 7, "lab": …, "root": …, "folder": …, "seed": 0}  →  {"done": 7, "result": {…}}
+    {"task": 7, "lab": …, "root": …, "folder": …, "seed": 0}  →  {"done": 7, "result": {…}}, {"idle": true}
+    {"settle": true}  →  {"done": …} for every task whose result is kept back until then, {"idle": true}
     {"want": true}  →  {"granted": true}       {"free": true}
 
 It ends when its input does: no grader, nobody who wants the result.
@@ -9,7 +10,6 @@ It ends when its input does: no grader, nobody who wants the result.
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import queue
@@ -20,11 +20,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from hello_k8s import catalog
+from hello_k8s.classroom.doubts import Grader
 from hello_k8s.classroom.places import WorkersPlace
+from hello_k8s.classroom.pool import Task
 from hello_k8s.grading import waiting
-from hello_k8s.grading.ground import Ground
-from hello_k8s.grading.run import grade
-from hello_k8s.grading.slots import Slot
 
 
 class Worker:
@@ -35,7 +34,7 @@ class Worker:
         self._tasks: queue.Queue[dict[str, Any]] = queue.Queue()
         self._granted = threading.Semaphore(0)
         self._sending = threading.Lock()
-        self._ground: Ground | None = None
+        self._grader = Grader()
         self._place = WorkersPlace(self._want, lambda: self._send({"free": True}))
         waiting.PLACE = self._place
         threading.Thread(target=self._listen, args=(questions,), daemon=True).start()
@@ -43,38 +42,15 @@ class Worker:
     def run(self) -> None:
         """Grade what comes until the grader is gone."""
         while True:
-            task = self._tasks.get()
+            message = self._tasks.get()
             self._place.take()
             try:
-                answer = self._grade(task)
+                answers = self._grader.settle() if "settle" in message else self._grader.grade(_task(message))
             finally:
                 self._place.leave()
-            self._send({"done": task["task"], "result": answer})
-
-    def _grade(self, task: dict[str, Any]) -> dict[str, Any]:
-        self._ground = self._ground or Ground(slots=True)
-        lab = catalog.read_lab(Path(task["lab"]), Path(task["root"]))
-        submitted = functools.partial(
-            grade, lab, Path(task["folder"]), mode="replay", kind=task["kind"], seed=task["seed"], ground=self._ground
-        )
-        slot = self._ground.slot(lab)
-        result = submitted()
-        if slot and result.graded and not result.passed and not self._is_sound(slot):
-            result = submitted()
-        if not result.graded:
-            self._ground.close()
-            self._ground = None
-        return result.to_dict()
-
-    def _is_sound(self, slot: Slot) -> bool:
-        """Whether a namespace that others used before is believed when it fails somebody: the solution passes there."""
-        assert self._ground is not None
-        if self._ground.slot(slot.lab) is not slot:
-            return False
-        if grade(slot.lab, slot.lab.solution, mode="replay", kind="solution", ground=self._ground).passed:
-            return True
-        self._ground.discard(slot)
-        return False
+            for task, result in answers:
+                self._send({"done": task.id, "result": result.to_dict()})
+            self._send({"idle": True})
 
     def _want(self) -> None:
         self._send({"want": True})
@@ -95,6 +71,11 @@ class Worker:
         self._granted.release()
         # A signal to that very thread: nothing less wakes it where it waits for the next task or an answer.
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+def _task(message: dict[str, Any]) -> Task:
+    lab = catalog.read_lab(Path(message["lab"]), Path(message["root"]))
+    return Task(message["task"], lab, Path(message["folder"]), message["seed"], message["kind"])
 
 
 def main() -> None:

@@ -218,7 +218,7 @@ class Attempt:
         assert self.api  # says so where there is no cluster, before images are brought to its nodes
         images = self._images_on_nodes()
         slot = self.ground.slot(self.lab) or self._new_slot(images)
-        self._closing.callback(self.ground.keep, slot)
+        self._closing.callback(lambda: self.ground.keep(slot, self.applied))
         assert slot.user is not None
         self.applied, lines, problems = replay.apply_submission(self.lab, folder, slot.user, slot.name, images)
         self.rewrites += [f"namespace: {self.lab.namespace} → {slot.name}", *lines]
@@ -232,12 +232,12 @@ class Attempt:
     def _new_slot(self, images: Mapping[str, str]) -> Slot:
         """A namespace with the lab's own objects in it and an account for the submission."""
         slot = Slot(self.lab, self.api)
-        replay.remove_leftovers(self.api)
         labels = {replay.REPLAY_LABEL: "true"}
         if run := os.environ.get("HELLO_K8S_CLASS"):
             labels[replay.CLASS_LABEL] = run
         try:
             self.cluster.prepare_namespace(slot.name, labels=labels)
+            replay.remove_leftovers(self.api, slot.name)
             replay.apply_given(self.lab, self.api, slot.name, images)
             slot.remember(replay.prepare_account(self.api, slot.name))
         except BaseException:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hello_k8s.catalog import Lab
 from hello_k8s.errors import ClusterError
@@ -72,9 +73,9 @@ class Ground:
         """The namespace that the lab's last submission left as it had found it."""
         return self._slots.get(lab.id)
 
-    def keep(self, slot: Slot) -> None:
-        """Use `slot` again if that can be done, or delete it."""
-        if self._keep and keeps(slot.lab) and slot.clean():
+    def keep(self, slot: Slot, brought: Iterable[Mapping[str, Any]]) -> None:
+        """Use `slot` again if all that was `brought` into it can be removed, or delete it."""
+        if self._keep and keeps(slot.lab) and slot.clean(brought):
             self._slots[slot.lab.id] = slot
         else:
             self.discard(slot)

@@ -346,11 +346,15 @@ def seconds_of(moment: str) -> float:
     return float(calendar.timegm(time.strptime(moment[:19], "%Y-%m-%dT%H:%M:%S")))
 
 
-def remove_leftovers(api: KubeApi) -> None:
-    """Delete the namespaces of gradings that were killed more than an hour ago.
+def remove_leftovers(api: KubeApi, made: str) -> None:
+    """Delete the namespaces of gradings that were killed more than an hour before the namespace `made` was made: by
+    the API server's clock, since ours may jump.
 
     Not those of a class: it uses one for as long as it lasts, and removes what a killed run of it left by itself.
     """
+    if (own := api.read("Namespace", made)) is None:
+        return
+    now = seconds_of(own["metadata"]["creationTimestamp"])
     for namespace in api.list("Namespace", labels=f"{REPLAY_LABEL}=true,!{CLASS_LABEL}"):
-        if time.time() - seconds_of(namespace["metadata"]["creationTimestamp"]) > _LEFTOVER:
+        if now - seconds_of(namespace["metadata"]["creationTimestamp"]) > _LEFTOVER:
             api.delete("Namespace", namespace["metadata"]["name"])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hello_k8s.catalog import Lab
@@ -26,6 +26,13 @@ KINDS = (
 )  # fmt: skip
 #: Seconds that what a submission brought may take to go; a namespace that takes longer is given up.
 _CLEAN_SECONDS = 15.0
+#: What takes a moment to go, owners first; and what is gone as soon as it is deleted.
+_SLOW = ("ReplicaSet", "Pod", "EndpointSlice")
+_AT_ONCE = ("Deployment", "Service", "ConfigMap", "Secret")
+#: Seconds between two looks: a Pod takes two to end, and says so in many events.
+_LOOK_SECONDS = 0.4
+#: How often is looked for what came while the rest was being removed.
+_ROUNDS = 4
 #: Seconds that a Pod is given to end. Its end is waited for: a Pod that is only forgotten still answers.
 _GRACE_SECONDS = 1
 
@@ -47,28 +54,39 @@ class Slot:
         self.user = user
         self._before = self._snapshot()
 
-    def clean(self) -> bool:
-        """Remove what isn't the lab's; whether everything is as it was. Never raises."""
+    def clean(self, brought: Iterable[Mapping[str, Any]] = ()) -> bool:
+        """Remove what isn't the lab's, `brought` first; whether everything is as it was. Never raises."""
+        new = {(obj["kind"], obj["metadata"]["name"]) for obj in brought} - self._before.keys()
+        deleted: set[tuple[str, str]] = set()
         try:
-            self._remove(("Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job", "ReplicationController"))
-            self._remove(("ReplicaSet", "Service"))
-            eventually(self._is_as_before, _CLEAN_SECONDS, self.api, self.name, ("Pod", "ReplicaSet", "EndpointSlice"))
+            for _ in range(_ROUNDS):
+                self._remove(new, deleted)
+                self._wait_until_gone((*_SLOW, *sorted({kind for kind, _ in new} - {*_SLOW, *_AT_ONCE})), deleted)
+                now = self._snapshot()
+                if now == self._before:
+                    return True
+                new = now.keys() - self._before.keys()
         except (AssertionError, HelloError):
-            return False
-        return True
+            pass
+        return False
 
-    def _is_as_before(self) -> None:
-        now = self._snapshot()
-        for kind, name in now.keys() - self._before.keys():
-            if kind != "EndpointSlice":  # its Service's controller sees to it
-                self._delete(kind, name)
-        assert now == self._before
+    def _wait_until_gone(self, kinds: Sequence[str], deleted: set[tuple[str, str]]) -> None:
+        """Until there is no object of `kinds` that wasn't there before. Raises AssertionError if one stays."""
 
-    def _remove(self, kinds: Sequence[str]) -> None:
-        for kind in kinds:
-            for obj in self.api.list(kind, self.name):
-                if (kind, obj["metadata"]["name"]) not in self._before:
-                    self._delete(kind, obj["metadata"]["name"])
+        def gone() -> None:
+            for kind in kinds:
+                new = {(kind, obj["metadata"]["name"]) for obj in self.api.list(kind, self.name)} - self._before.keys()
+                self._remove(new, deleted)
+                assert not new
+
+        eventually(gone, _CLEAN_SECONDS, self.api, self.name, kinds, rest=_LOOK_SECONDS)
+
+    def _remove(self, objects: Iterable[tuple[str, str]], deleted: set[tuple[str, str]]) -> None:
+        """Delete those to which no controller sees, owners before what they own, each once."""
+        for kind in KINDS:
+            for each in {each for each in objects if each[0] == kind and kind != "EndpointSlice"} - deleted:
+                self._delete(*each)
+                deleted.add(each)
 
     def _delete(self, kind: str, name: str) -> None:
         body: dict[str, Any] = {"propagationPolicy": "Background"}

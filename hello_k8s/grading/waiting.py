@@ -36,7 +36,7 @@ PLACE = Place()
 #: Seconds between two tries where nothing tells us that something changed (an answer over HTTP).
 TICK = 0.5
 #: Seconds between two tries at least: a roll-out is many events at once.
-_REST = 0.05
+_REST = 0.1
 #: Seconds for which everything has to be at rest until nobody waits on. kube-proxy writes a change into a node's
 #: rules within a second (its minSyncPeriod) and the time that this takes.
 STILL = 2.0
@@ -49,12 +49,14 @@ def eventually(
     namespace: str = "",
     on: Sequence[str] = (),
     at_rest: Callable[[], bool] | None = None,
+    rest: float = _REST,
 ) -> T:
     """Call `fn` until it raises no AssertionError (and returns no False), and return what it returned.
 
-    Tried again when an object of the kinds `on` changes in `namespace`, and every TICK. After `within` seconds
-    the last AssertionError is raised, with a note of how long was waited; at once where `at_rest` has been true for
-    STILL seconds without an event: then nothing that is waited for can come any more.
+    Tried again when an object of the kinds `on` changes in `namespace`, `rest` seconds after the last try at the
+    earliest, and every TICK. After `within` seconds the last AssertionError is raised, with a note of how long was
+    waited; at once where `at_rest` has been true for STILL seconds without an event: then nothing that is waited for
+    can come any more.
     """
     begun = time.monotonic()
     deadline = begun + within
@@ -81,7 +83,7 @@ def eventually(
                     elif time.monotonic() - still_since >= STILL:
                         last.add_note(t("grading.at_rest", seconds=f"{time.monotonic() - begun:.0f}"))
                         raise last
-            time.sleep(_REST)
+            time.sleep(rest)
     last.add_note(t("grading.within", seconds=f"{within:g}"))
     raise last
 

@@ -24,6 +24,16 @@ full = pytest.mark.skipif(
 )
 SERVICE, MULTI_STAGE = catalog.lab("ch2/service"), catalog.lab("ch1/multi-stage")
 
+#: Python reads this module when it starts, if it finds it.
+JUMPING = """
+import itertools, pathlib, time
+real, jumps = time.time, itertools.cycle((86_400, 0, -86_400))
+def jumping():
+    pathlib.Path(__file__).with_name("looked").touch()
+    return real() + next(jumps)
+time.time = jumping
+"""
+
 
 def room_of(folder: Path, lab: catalog.Lab, count: int) -> Classroom:
     return write_class(folder, [lab], count, mix={"right": 2, "wrong": 1})
@@ -89,6 +99,18 @@ def test_the_nested_engine_is_killed(tmp_path: Path, machine: Cluster, engine: s
     watcher = Breaks(1, lambda: docker("kill", engine))
     graded_to_the_end(room, tmp_path / "results", watcher)
     assert watcher.notes  # somebody was graded again
+
+
+def test_the_clock_jumps(tmp_path: Path, machine: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day ahead or back, another one at every look, in every process that grades: none waits by the clock."""
+    fake = tmp_path / "clock"
+    fake.mkdir()
+    (fake / "sitecustomize.py").write_text(JUMPING)
+    monkeypatch.setenv("PYTHONPATH", str(fake))
+    room = room_of(tmp_path / "class", SERVICE, 6)
+    report = grade_class(room.folder, labs=room.labs, output=tmp_path / "results")
+    assert not differences(report, room), "\n".join(differences(report, room))
+    assert (fake / "looked").exists(), "nobody looked at the clock: it was not the fake one"
 
 
 @full

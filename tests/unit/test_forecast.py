@@ -37,8 +37,8 @@ def test_a_class_that_fits(two: tuple[Lab, Lab]) -> None:
     assert {line.level for line in lines.values()} == {"ok"} and not any(line.next for line in lines.values())
     assert "0.6 s a submission; 100 take about 1.3 min" in lines["ch1/small"].found
     assert "3.5 min" in lines["time"].found and "57 submissions a minute" in lines["time"].found
-    # three of the hungriest at a time, and eight processes of the grader's
-    assert "6.8 GB for 3" in lines["memory"].found and "16.0 GB" in lines["memory"].found
+    # four of the hungriest at a time, and eight processes of the grader's
+    assert "8.9 GB for 4" in lines["memory"].found and "16.0 GB" in lines["memory"].found
     # what the answers leave behind, and the results
     assert "0.1 GB more; 100.0 GB" in lines["disk"].found and "/docker" in lines["disk"].found
 
@@ -46,8 +46,8 @@ def test_a_class_that_fits(two: tuple[Lab, Lab]) -> None:
 @pytest.mark.parametrize(
     ("changed", "what", "level", "said", "following"),
     [
-        ({"memory": 5 * GB}, "memory", "problem", "6.8 GB", "is the hungriest: `./hello-k8s grade DIR --places 2`"),
-        ({"memory": 2 * GB}, "memory", "problem", "6.8 GB", "ch2/big doesn't fit even alone"),
+        ({"memory": 5 * GB}, "memory", "problem", "8.9 GB", "is the hungriest: `./hello-k8s grade DIR --places 2`"),
+        ({"memory": 2 * GB}, "memory", "problem", "8.9 GB", "ch2/big doesn't fit even alone"),
         ({"disk": 3 * GB}, "disk", "problem", "3.0 GB", "docker system"),
         ({"workers": 1}, "ch2/big", "problem", "needs 2 worker nodes; the cluster has 1", "start --nodes 3"),
         ({"workers": None}, "ch2/big", "problem", "the cluster has 0", "start --nodes 3"),

@@ -128,7 +128,7 @@ def test_different_code_is_refused_before_anything_runs(small: Lab) -> None:
 def test_check_runs_both_and_names_what_a_run_left(small: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[Path] = []
     things: list[Any] = [{"container a"}, {"container a", "namespace b"}]
-    monkeypatch.setattr(notebooks, "_things", lambda: things.pop(0))
+    monkeypatch.setattr(notebooks, "things", lambda: things.pop(0))
     monkeypatch.setattr(notebooks, "_nbval", lambda file, progress: ran.append(file) or [])
     both(small, LOAD)
     (left,) = notebooks.check(small)

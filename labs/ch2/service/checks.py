@@ -12,6 +12,8 @@ import pytest
 #: kube-proxy picks a Pod by chance for each connection. That one of three gets none of 60 happens once in
 #: 10^10 runs (3 · (2/3)^60); that one of four does, as with a selector that is too broad, once in 10^7.
 REQUESTS = 60
+#: Of these, so many first: where nobody answers, the others would only wait for their time-outs.
+FIRST = 16
 #: Seconds in which the rules of a Service that was just applied surely are on every node.
 SOON = 5
 
@@ -52,15 +54,16 @@ def ready_backs(objects) -> set[str]:
 
 def announced(objects, service: str, port: int = 80, *, ready: bool = True) -> set[str]:
     """The Pods to which this port of `service` leads as soon as EndpointSlices and the nodes' rules have followed: by
-    its selector. Only to know whether to go on waiting. Without `ready`, also those that may still become it.
+    its selector. Only to know whether to go on waiting. Without `ready`, also those that may become it in a moment.
     """
     (found,) = [s for s in objects.list("Service") if s["metadata"]["name"] == service] or [{"spec": {}}]
     spec = found["spec"]
     if not spec.get("selector") or port not in {each["port"] for each in spec.get("ports", ())}:
         return set()
-    any_state = spec.get("publishNotReadyAddresses", False) or not ready
+    any_state = spec.get("publishNotReadyAddresses", False)
     selected = [pod for pod in objects.list("Pod") if spec["selector"].items() <= labels(pod).items()]
-    return {pod["metadata"]["name"] for pod in selected if any_state or is_ready(pod)}
+    counts = [pod for pod in selected if any_state or is_ready(pod) or (not ready and not is_stuck(pod))]
+    return {pod["metadata"]["name"] for pod in counts}
 
 
 def labels(pod) -> dict[str, str]:
@@ -70,6 +73,12 @@ def labels(pod) -> dict[str, str]:
 def is_ready(pod) -> bool:
     conditions = {c["type"]: c["status"] for c in pod["status"].get("conditions", ())}
     return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
+
+
+def is_stuck(pod) -> bool:
+    """Whether a container waits for more than being made: to be started again after a crash, for an image."""
+    waiting = [status["state"].get("waiting", {}) for status in pod["status"].get("containerStatuses", ())]
+    return any(state.get("reason", "ContainerCreating") != "ContainerCreating" for state in waiting)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +92,9 @@ def traffic(seen, namespace, http, objects, eventually):
     """Who answers, once the nodes do what the control plane says, or when they surely had the time."""
 
     def ask():
-        answers = http("back", n=REQUESTS)
+        answers = http("back", n=FIRST)
+        if any(answer.status for answer in answers):
+            answers += http("back", n=REQUESTS - FIRST)
         failed = [answer for answer in answers if answer.status != 200]
         count = Counter(host(answer.text) for answer in answers if answer.status == 200)
         error = (failed[0].error or f"HTTP {failed[0].status}") if failed else ""
