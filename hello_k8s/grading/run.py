@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import hello_k8s
 from hello_k8s import paths
 from hello_k8s.catalog import Lab
-from hello_k8s.grading.verdict import CheckResult, Kind, Result, everywhere
+from hello_k8s.grading.verdict import CheckResult, Kind, Result, Texts, everywhere
 from hello_k8s.language import LANGUAGES, both, t
 from hello_k8s.progress import SILENT, Progress
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 #: Seconds that the lab's own solution may take to confirm that a time-out was the submission's.
 _CONFIRM_SECONDS = 900
+#: Seconds after which a node that was started again in the middle of a class does all of its work. (Alone, nobody
+#: grades before `start` has seen everything ready.)
+_SETTLED_SECONDS = 30.0
 #: Parts of pytest that grading has no use for: each costs time on the way to a verdict.
 _WITHOUT = (
     "terminal", "cacheprovider", "doctest", "junitxml", "pastebin", "stepwise", "faulthandler", "setuponly",
@@ -125,7 +128,11 @@ def _ungraded(lab: Lab, chosen: Chosen, said: str, started: datetime, seconds: f
 
 
 def confirmed(result: Result, lab: Lab) -> Result:
-    """`result`, its time-outs kept only if the lab's own solution passes those checks right now; else they are ours."""
+    """`result`, what failed in it kept only if no node of the cluster was down meanwhile, and its time-outs only if the
+    lab's own solution passes those checks right now; else they are ours.
+    """
+    if _was_shaken(result, lab):
+        return _ours(result, {check.id for check in result.checks if not check.passed}, both("grading.node_was_down"))
     late = {check.id for check in result.checks if check.verdict == "timed_out"}
     if not late or result.kind == "solution":
         return result
@@ -134,14 +141,35 @@ def confirmed(result: Result, lab: Lab) -> Result:
     ours = late - passed
     if not ours:
         return result
-    told = both("grading.solution_failed_too")
-    checks = tuple(
-        replace(c, verdict="errored", message={x: f"{c.message[x]} {told[x]}" for x in LANGUAGES})
-        if c.id in ours
+    return _ours(result, ours, both("grading.solution_failed_too"))
+
+
+def _ours(result: Result, checks: set[str], told: Texts) -> Result:
+    """`result` with `checks` errored, and why: whatever was seen, it says nothing of the submission."""
+    changed = tuple(
+        replace(c, verdict="errored", message={x: f"{c.message[x]} {told[x]}".strip() for x in LANGUAGES})
+        if c.id in checks
         else c
         for c in result.checks
     )
-    return replace(result, checks=checks)
+    return replace(result, checks=changed)
+
+
+def _was_shaken(result: Result, lab: Lab) -> bool:
+    """Whether a node of the cluster wasn't there for all of a replay that found fault with the submission."""
+    found_fault = {"failed", "timed_out"} & {check.verdict for check in result.checks}
+    if not found_fault or not result.graded or result.mode == "look" or not lab.on_cluster:
+        return False
+    from hello_k8s.errors import HelloError
+    from hello_k8s.grading.attempt import CLASS_SECRET
+    from hello_k8s.machine.cluster import Cluster
+
+    begun = datetime.fromisoformat(result.started).timestamp()
+    settled = _SETTLED_SECONDS if os.environ.get(CLASS_SECRET) else 0.0
+    try:
+        return not Cluster().was_up(begun, begun + result.seconds, settled)
+    except HelloError:
+        return True
 
 
 def _solution(lab: Lab) -> Result | None:

@@ -74,10 +74,10 @@ class Slot:
         """Until there is no object of `kinds` that wasn't there before. Raises AssertionError if one stays."""
 
         def gone() -> None:
-            for kind in kinds:
-                new = {(kind, obj["metadata"]["name"]) for obj in self.api.list(kind, self.name)} - self._before.keys()
-                self._remove(new, deleted)
-                assert not new
+            there = {(kind, obj["metadata"]["name"]) for kind in kinds for obj in self.api.list(kind, self.name)}
+            new = there - self._before.keys()
+            self._remove(new, deleted)
+            assert not new
 
         eventually(gone, _CLEAN_SECONDS, self.api, self.name, kinds, rest=_LOOK_SECONDS)
 

@@ -18,7 +18,7 @@ from hello_k8s.machine import holding, isolation, kindconfig, loading, ready, to
 from hello_k8s.machine.engine import Engine, user_engine
 from hello_k8s.machine.kubeapi import KubeApi
 from hello_k8s.machine.nested import LABEL
-from hello_k8s.machine.nodes import Node, Status, completed_with, find_nodes, mark_complete, status_of
+from hello_k8s.machine.nodes import Node, Status, completed_with, find_nodes, mark_complete, status_of, were_up
 from hello_k8s.process import run
 from hello_k8s.progress import SILENT, Progress
 
@@ -60,6 +60,10 @@ class Cluster:
         """absent · partial (killed while it was made) · stopped · paused · running. 0.05 s; asks the engine only."""
         nodes = self._nodes()
         return status_of(nodes, self._expected(nodes))
+
+    def was_up(self, begun: float, ended: float, settled: float = 0.0) -> bool:
+        """See `nodes.were_up`."""
+        return were_up(self.engine, self.name, begun, ended, settled)
 
     def attach(self) -> Status:
         """Its status; where it runs, the kubeconfig here is that of these very nodes (a new state folder, or another

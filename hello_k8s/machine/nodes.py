@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import calendar
 import io
 import json
+import math
 import tarfile
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -60,6 +63,27 @@ def status_of(nodes: Sequence[Node], expected: int | None) -> Status:
     if states <= {"running", "paused"}:
         return "paused"
     return "stopped" if states <= {"running", "paused", "exited", "created"} else "partial"
+
+
+def were_up(engine: Engine, cluster: str, begun: float, ended: float, settled: float = 0.0) -> bool:
+    """Whether every node ran from `begun` to `ended` (seconds since 1970), and for `settled` seconds before if it was
+    started again. Raises EngineError where no engine answers.
+    """
+    names = [node.name for node in find_nodes(engine, cluster)]
+    if not names:
+        return True
+    printed = engine.run("container", "inspect", "--format", "{{json .State}}", *names).stdout
+    for state in map(json.loads, printed.splitlines()):
+        stopped, started = (_seconds(state[name]) for name in ("FinishedAt", "StartedAt"))
+        up_again = started + settled if state["Status"] == "running" else math.inf
+        if (stopped > 0 or state["Status"] != "running") and stopped <= ended and up_again >= begun:
+            return False
+    return True
+
+
+def _seconds(moment: str) -> float:
+    """A time as the engine writes it, in seconds since 1970; 0 for one that never was (the year 1)."""
+    return max(0.0, float(calendar.timegm(time.strptime(moment[:19], "%Y-%m-%dT%H:%M:%S"))))
 
 
 def mark_complete(engine: Engine, control_plane: Node, count: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -153,3 +154,13 @@ def test_search_leads_to_pages(site: Path, language: str) -> None:
     text = (site / language / "searchindex.js").read_text(encoding="utf-8")
     index = json.loads(text.removeprefix("Search.setIndex(").removesuffix(")"))
     assert set(index["docnames"]) == {name.removesuffix(".html") for name in written(site, language)}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_first_use_of_a_word_leads_to_the_glossary(site: Path, language: str) -> None:
+    glossary = (site / language / "appendix/glossary.html").read_text("utf-8")
+    for lab in catalog.labs():
+        page = (site / language / f"{lab.id}.html").read_text("utf-8")
+        found = re.findall(r'class="hk-word [^"]*" href="\.\./appendix/glossary\.html#([^"]+)"', page)
+        assert found and len(set(found)) == len(found), "linked at the first use only"
+        assert all(f'id="{anchor}"' in glossary for anchor in found)

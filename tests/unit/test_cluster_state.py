@@ -6,6 +6,8 @@ import io
 import json
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
@@ -216,3 +218,50 @@ def test_a_connection_lost_while_a_cluster_comes_up_is_taken_up_again(monkeypatc
     asked.clear()
     with pytest.raises(ClusterError):
         ready._happens(Api(), "Node", None, {}, lambda found: False, 0)  # type: ignore[arg-type]
+
+
+class States:
+    """An engine with nodes in these states, as `docker inspect` writes them."""
+
+    def __init__(self, *states: tuple[str, str, str]) -> None:
+        self._states = [
+            {"Status": status, "StartedAt": started, "FinishedAt": finished} for status, started, finished in states
+        ]
+
+    def run(self, *words: str, **_: Any) -> Any:
+        lines = (
+            [f"id{number}\tnode{number}\trunning\tkind\tworker" for number, _ in enumerate(self._states)]
+            if words[0] == "ps"
+            else map(json.dumps, self._states)
+        )
+        return SimpleNamespace(stdout="".join(f"{line}\n" for line in lines))
+
+
+NEVER, NINE, TEN, HALF_PAST = (
+    "0001-01-01T00:00:00Z", "2026-05-01T09:00:00.123456789Z", "2026-05-01T10:00:00Z", "2026-05-01T10:30:00Z",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("state", "up"),
+    [
+        (("running", NINE, NEVER), True),
+        (("exited", NINE, TEN), False),
+        (("paused", NINE, NEVER), False),
+        # down before and up again in time, or not yet settled
+        (("running", "2026-05-01T10:15:00Z", NINE), True),
+        (("running", "2026-05-01T10:29:50Z", NINE), False),
+        # down in the middle, and after the end
+        (("running", "2026-05-01T10:30:20Z", "2026-05-01T10:30:10Z"), False),
+        (("running", "2026-05-01T10:50:00Z", "2026-05-01T10:40:00Z"), True),
+        (("exited", NINE, "2026-05-01T10:40:00Z"), True),
+    ],
+)
+def test_whether_the_nodes_were_up_for_a_minute_from_half_past_ten(state: tuple[str, str, str], up: bool) -> None:
+    begun = nodes._seconds(HALF_PAST)
+    engine = States(("running", NINE, NEVER), state)
+    assert nodes.were_up(engine, "kind", begun, begun + 60, settled=30) is up  # type: ignore[arg-type]
+
+
+def test_where_there_are_no_nodes_none_was_down() -> None:
+    assert nodes.were_up(States(), "kind", 0, 1)  # type: ignore[arg-type]

@@ -59,7 +59,7 @@ def api() -> Namespace:
 
 @pytest.fixture
 def slot(api: Namespace, monkeypatch: pytest.MonkeyPatch) -> Slot:
-    monkeypatch.setattr(slots, "_CLEAN_SECONDS", 0.3)
+    monkeypatch.setattr(slots, "_CLEAN_SECONDS", 1.0)
     made = Slot(SimpleNamespace(namespace="ch2-service"), api)  # type: ignore[arg-type]
     made.remember(api)  # type: ignore[arg-type]
     return made
