@@ -3,7 +3,7 @@
 The lab's own Pods are the same for everybody, and starting them is most of what a grading costs. So they stay, and
 what a submission brought goes, until everything in the namespace is as it was before: the same objects, the same
 Pods, not one restart. A namespace that isn't is given up. (What can't be seen, a program talked into a bad state, is
-the caller's to find out: whoever fails in a used namespace is only believed once the lab's solution passes there.)
+the caller's to find out: whoever fails in a used namespace is only believed once somebody else passes there.)
 """
 
 from __future__ import annotations
