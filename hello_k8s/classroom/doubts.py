@@ -50,22 +50,22 @@ class Grader:
             return [answer, *self._doubts.pop(task.lab.id, [])]
         doubts = self._doubts.setdefault(task.lab.id, [])
         doubts.append(answer)
-        return [] if self._is_kept(used) and len(doubts) < MOST else self._settled(task.lab.id, used)
+        return [] if self._is_kept(used) and len(doubts) < MOST else self._settled(used)
 
     def settle(self) -> list[Answer]:
         """The answers that were kept back: nobody comes who could pass."""
         answers = []
-        for lab_id, doubts in list(self._doubts.items()):
+        for doubts in list(self._doubts.values()):
             slot = self._ground.slot(doubts[0][0].lab)
             assert slot is not None, "one that is gone keeps nobody back"
-            answers += self._settled(lab_id, slot)
+            answers += self._settled(slot)
         return answers
 
     def _is_kept(self, slot: Slot) -> bool:
         return self._ground.slot(slot.lab) is slot
 
-    def _settled(self, lab_id: str, slot: Slot) -> list[Answer]:
-        doubts = self._doubts.pop(lab_id)
+    def _settled(self, slot: Slot) -> list[Answer]:
+        doubts = self._doubts.pop(slot.lab.id)
         if self._is_kept(slot):
             if self._how(Task(0, slot.lab, slot.lab.solution, kind="solution"), self._ground).passed:
                 return doubts

@@ -17,6 +17,7 @@ from hello_k8s.grading.waiting import eventually
 from hello_k8s.language import both, t
 from hello_k8s.machine import isolation
 from hello_k8s.machine.kubeapi import ApiError, KubeApi
+from hello_k8s.machine.ready import seconds_of
 
 if TYPE_CHECKING:
     from hello_k8s.grading.verdict import Kind, Texts
@@ -337,13 +338,6 @@ def _running_for(pod: Mapping[str, Any]) -> float:
     """Seconds since the last of the Pod's containers started; 0 where one doesn't run."""
     started = _started(pod)
     return time.time() - max(map(seconds_of, started)) if started else 0.0
-
-
-def seconds_of(moment: str) -> float:
-    """A time as the API writes it (`2026-11-24T08:30:00Z`), in seconds since 1970."""
-    import calendar
-
-    return float(calendar.timegm(time.strptime(moment[:19], "%Y-%m-%dT%H:%M:%S")))
 
 
 def remove_leftovers(api: KubeApi, made: str) -> None:

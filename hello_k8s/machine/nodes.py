@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import calendar
 import io
 import json
 import math
 import tarfile
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from hello_k8s.machine.engine import Engine
+from hello_k8s.machine.ready import seconds_of
 
 Status = Literal["absent", "partial", "stopped", "paused", "running"]
 
@@ -74,16 +73,12 @@ def were_up(engine: Engine, cluster: str, begun: float, ended: float, settled: f
         return True
     printed = engine.run("container", "inspect", "--format", "{{json .State}}", *names).stdout
     for state in map(json.loads, printed.splitlines()):
-        stopped, started = (_seconds(state[name]) for name in ("FinishedAt", "StartedAt"))
+        # what never stopped did so in the year 1
+        stopped, started = (seconds_of(state[name]) for name in ("FinishedAt", "StartedAt"))
         up_again = started + settled if state["Status"] == "running" else math.inf
         if (stopped > 0 or state["Status"] != "running") and stopped <= ended and up_again >= begun:
             return False
     return True
-
-
-def _seconds(moment: str) -> float:
-    """A time as the engine writes it, in seconds since 1970; 0 for one that never was (the year 1)."""
-    return max(0.0, float(calendar.timegm(time.strptime(moment[:19], "%Y-%m-%dT%H:%M:%S"))))
 
 
 def mark_complete(engine: Engine, control_plane: Node, count: int) -> None:

@@ -201,7 +201,7 @@ def _renewed(lease: Mapping[str, Any], since: float) -> bool:
 
 
 def seconds_of(moment: str) -> float:
-    """A time of the API (RFC 3339) in seconds since the epoch; 0 for an empty one."""
+    """A time as the API and the engine write it (RFC 3339), in seconds since the epoch; 0 for an empty one."""
     return datetime.datetime.fromisoformat(moment).timestamp() if moment else 0.0
 
 

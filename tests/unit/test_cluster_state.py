@@ -258,7 +258,7 @@ NEVER, NINE, TEN, HALF_PAST = (
     ],
 )
 def test_whether_the_nodes_were_up_for_a_minute_from_half_past_ten(state: tuple[str, str, str], up: bool) -> None:
-    begun = nodes._seconds(HALF_PAST)
+    begun = ready.seconds_of(HALF_PAST)
     engine = States(("running", NINE, NEVER), state)
     assert nodes.were_up(engine, "kind", begun, begun + 60, settled=30) is up  # type: ignore[arg-type]
 
