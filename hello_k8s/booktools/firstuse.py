@@ -7,7 +7,7 @@ words.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from docutils import nodes
 from sphinx import addnodes
@@ -21,13 +21,21 @@ _SECTION = re.compile(r"book/(?P<language>\w+)/ch(?P<chapter>\d+)/(?!index$)[^/]
 _NOT_IN = (nodes.reference, nodes.literal, nodes.title, nodes.caption, nodes.table, nodes.raw, nodes.Admonition)
 _HANGUL = re.compile("[가-힣]")
 
+_Finder = Callable[[str], Iterator[tuple[str, re.Match[str]]]]
 
-def pattern_of(words: Iterable[str]) -> re.Pattern[str]:
-    """Matches each of `words` as a text uses it: in the plural, capital at the beginning of a sentence; a Korean one
-    with any particle behind it.
+
+def uses(words: Iterable[str]) -> _Finder:
+    """What finds the `words` in a text: each of them with its match. As a text uses them: in the plural, capital at the
+    beginning of a sentence; a Korean one with any particle behind it; the longest where one is part of another.
     """
-    found = "|".join(map(_spelt, sorted(words, key=len, reverse=True)))
-    return re.compile(rf"(?<![\w/.-])(?:{found})")
+    listed = sorted(words, key=len, reverse=True)
+    pattern = re.compile(rf"(?<![\w/.-])(?:{'|'.join(f'({_spelt(word)})' for word in listed)})")
+
+    def find(text: str) -> Iterator[tuple[str, re.Match[str]]]:
+        for match in pattern.finditer(text):
+            yield listed[(match.lastindex or 0) - 1], match
+
+    return find
 
 
 def _spelt(word: str) -> str:
@@ -55,8 +63,11 @@ class FirstUse(SphinxPostTransform):
             explains = _SECTION.fullmatch(where)
             if explains and where != here and int(explains["chapter"]) <= int(found["chapter"]):
                 words[word] = anchor
+        if not words:
+            return
+        find = uses(words)
         for text in list(_prose(self.document)):
-            _link(text, words, self.app.builder.get_relative_uri(here, glossary))
+            _link(text, find, words, self.app.builder.get_relative_uri(here, glossary))
 
     def _words(self, glossary: str) -> dict[str, tuple[str, str]]:
         """Each word's anchor, and the page that explains it (empty: not written yet)."""
@@ -81,18 +92,18 @@ def _above(node: nodes.Node) -> Iterator[nodes.Node]:
         yield node
 
 
-def _link(text: nodes.Text, words: dict[str, str], glossary: str) -> None:
+def _link(text: nodes.Text, find: _Finder, words: dict[str, str], glossary: str) -> None:
     """Link the words that are in `text`, and take them out of `words`: the next use is not the first."""
     pieces: list[nodes.Node] = []
-    rest = text.astext()
-    while words and (match := pattern_of(words).search(rest)):
-        used = match[0]
-        (word, *_) = (word for word in words if pattern_of([word]).fullmatch(used))
-        link = nodes.reference("", used, internal=True, refuri=f"{glossary}#{words.pop(word)}", classes=["hk-word"])
-        pieces += [nodes.Text(rest[: match.start()]), link]
-        rest = rest[match.end() :]
+    said, end = text.astext(), 0
+    for word, match in find(said):
+        if word in words:
+            link = nodes.reference("", match[0], internal=True, classes=["hk-word"])
+            link["refuri"] = f"{glossary}#{words.pop(word)}"
+            pieces += [nodes.Text(said[end : match.start()]), link]
+            end = match.end()
     if pieces:
-        text.parent.replace(text, [*pieces, nodes.Text(rest)])
+        text.parent.replace(text, [*pieces, nodes.Text(said[end:])])
 
 
 def setup(app: Sphinx) -> None:

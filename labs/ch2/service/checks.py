@@ -16,6 +16,8 @@ REQUESTS = 60
 FIRST = 16
 #: Seconds in which the rules of a Service that was just applied surely are on every node.
 SOON = 5
+#: Why a container that will start in a moment, or after the Pod's init containers, waits.
+COMING = {"ContainerCreating", "PodInitializing"}
 
 HELLO = re.compile(r"hello, k8s! version \S+ on (\S+)")
 
@@ -78,7 +80,7 @@ def is_ready(pod) -> bool:
 def is_stuck(pod) -> bool:
     """Whether a container waits for more than being made: to be started again after a crash, for an image."""
     waiting = [status["state"].get("waiting", {}) for status in pod["status"].get("containerStatuses", ())]
-    return any(state.get("reason", "ContainerCreating") != "ContainerCreating" for state in waiting)
+    return any(state.get("reason", "ContainerCreating") not in COMING for state in waiting)
 
 
 @pytest.fixture(scope="module")
