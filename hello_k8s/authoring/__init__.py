@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hello_k8s.authoring import answers, lint
+from hello_k8s.authoring import answers, lint, side_by_side
 from hello_k8s.authoring.scaffold import new
 from hello_k8s.catalog import Lab, Mutant
 from hello_k8s.grading.answers import FILE
@@ -19,7 +19,6 @@ from hello_k8s.language import t
 from hello_k8s.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from hello_k8s.grading.ground import Ground
     from hello_k8s.grading.verdict import Kind, Result
 
 __all__ = ["Report", "Run", "grade_solution", "new", "verify"]
@@ -56,67 +55,79 @@ class Report:
 
 
 def verify(lab: Lab, progress: Progress = SILENT, *, static: bool = False) -> Report:
-    """Read the section's files, then grade start, solution and every mutant from scratch, as a class is.
+    """Read the section's files, then grade start, solution and every mutant from scratch, side by side as a class is.
 
     `static` only reads. The machine must be ready (images, cluster); raises what it raises where it isn't.
     """
     problems = list(lint.problems(lab))
     blocked = any(problem.of_lab for problem in problems)
-    runs = () if static or blocked else _all_runs(lab, progress)
+    runs = () if static or blocked else tuple(_all_runs(lab, progress))
     return Report(lab.id, tuple(problem.text for problem in problems), runs, static)
 
 
 def grade_solution(lab: Lab, progress: Progress = SILENT) -> Result:
     """The result of the lab's own solution, replayed from scratch."""
-    return _grade([lab.solution], lab, "solution", None, progress)
+    from hello_k8s.grading import grade
+
+    with laid([lab.solution], lab) as submission:
+        return grade(lab, submission, mode="replay", kind="solution", progress=progress)
 
 
-def _all_runs(lab: Lab, progress: Progress) -> tuple[Run, ...]:
-    from hello_k8s.grading.ground import Ground
+@dataclass(frozen=True)
+class _Case:
+    """One thing to grade: the folders laid over what the learner begins with, and what is made of its result."""
 
-    ground = Ground(progress=progress, slots=True)
-    try:
-        return tuple(_runs(lab, ground, progress))
-    finally:
-        ground.close()
+    name: str
+    folders: tuple[Path, ...]
+    kind: Kind
+    judge: Callable[[Result], Run]
 
 
-def _runs(lab: Lab, ground: Ground, progress: Progress) -> Iterator[Run]:
-    def graded(name: str, folders: Sequence[Path], kind: Kind) -> tuple[Result, float]:
-        began = time.monotonic()
-        with progress.step(f"{lab.id}: {name}", 10):
-            result = _grade(folders, lab, kind, ground, progress)
-        return result, time.monotonic() - began
+def _all_runs(lab: Lab, progress: Progress) -> Iterator[Run]:
+    with contextlib.ExitStack() as stack:
+        cases = list(_cases(lab, stack))
+        submissions = [(stack.enter_context(laid(case.folders, lab)), case.kind) for case in cases]
+        with progress.step(t("lab.verify.gradings", lab=lab.id, count=len(cases)), 3 * len(cases)):
+            results = side_by_side.graded(lab, submissions, progress)
+        for case, result in zip(cases, results, strict=True):
+            if isinstance(result, str):  # its process was lost
+                yield Run(case.name, "", t("lab.verify.got_ungraded", why=result), ok=False)
+            else:
+                yield replace(case.judge(result), seconds=result.seconds)
 
-    result, seconds = graded(t("lab.verify.start"), [], "start")
-    below = result.graded and not result.passed
-    yield Run(t("lab.verify.start"), t("lab.verify.start_expected"), _got(result), below, seconds)
 
-    result, seconds = graded(t("lab.verify.solution"), [lab.solution], "solution")
+def _cases(lab: Lab, stack: contextlib.ExitStack) -> Iterator[_Case]:
+    start, solution = t("lab.verify.start"), t("lab.verify.solution")
     every = t("lab.verify.solution_expected", possible=lab.points)
-    yield Run(t("lab.verify.solution"), every, _got(result), result.graded and result.passed, seconds)
-
+    yield _Case(start, (), "start", partial(_run_below, start, t("lab.verify.start_expected")))
+    yield _Case(solution, (lab.solution,), "solution", partial(_run_of_solution, solution, every))
     for mutant in lab.mutants:
-        result, seconds = graded(mutant.name, [lab.solution, lint.folder_of(lab, mutant)], "mutant")
-        yield _run_of_mutant(lab, mutant, result, seconds)
-
+        folders = (lab.solution, lint.folder_of(lab, mutant))
+        yield _Case(mutant.name, folders, "mutant", partial(_run_of_mutant, lab, mutant))
     for key, text in answers.wrong_ones(lab):
-        with tempfile.TemporaryDirectory(prefix="hello-k8s-verify-") as folder:
-            (Path(folder) / FILE).write_text(text, "utf-8")
-            name = t("answers.wrong_answer", key=key)
-            result, seconds = graded(name, [lab.solution, Path(folder)], "mutant")
-        below = result.graded and not result.passed
-        yield Run(name, t("answers.wrong_expected"), _got(result), below, seconds)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hello-k8s-verify-")))
+        (folder / FILE).write_text(text, "utf-8")
+        name = t("answers.wrong_answer", key=key)
+        judge = partial(_run_below, name, t("answers.wrong_expected"))
+        yield _Case(name, (lab.solution, folder), "mutant", judge)
 
 
-def _run_of_mutant(lab: Lab, mutant: Mutant, result: Result, seconds: float) -> Run:
+def _run_below(name: str, expected: str, result: Result) -> Run:
+    return Run(name, expected, _got(result), result.graded and not result.passed)
+
+
+def _run_of_solution(name: str, expected: str, result: Result) -> Run:
+    return Run(name, expected, _got(result), result.graded and result.passed)
+
+
+def _run_of_mutant(lab: Lab, mutant: Mutant, result: Result) -> Run:
     failed = {check.id for check in result.checks if not check.passed}
     expected = t("lab.verify.mutant_expected", names=_names(lab, mutant.fails))
     if not result.graded:
         got = _got(result)
     else:
         got = t("lab.verify.got_fails", names=_names(lab, failed)) if failed else t("lab.verify.got_nothing")
-    return Run(mutant.name, expected, got, result.graded and failed == mutant.fails, seconds)
+    return Run(mutant.name, expected, got, result.graded and failed == mutant.fails)
 
 
 def _names(lab: Lab, checks: set[str] | frozenset[str]) -> str:
@@ -131,13 +142,6 @@ def _got(result: Result) -> str:
     why = next((check for check in result.checks if check.verdict == "errored"), None)
     said = f"{why.id}: {why.message['en']} {why.output[-300:]}".strip() if why else "–"
     return t("lab.verify.got_ungraded", why=said)
-
-
-def _grade(folders: Sequence[Path], lab: Lab, kind: Kind, ground: Ground | None, progress: Progress) -> Result:
-    from hello_k8s.grading import grade
-
-    with laid(folders, lab) as submission:
-        return grade(lab, submission, mode="replay", kind=kind, ground=ground, progress=progress)
 
 
 @contextlib.contextmanager

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from hello_k8s.catalog import Lab
 from hello_k8s.errors import HelloError
-from hello_k8s.grading.attempt import CLASS_SECRET
 from hello_k8s.grading.ground import Ground
+from hello_k8s.grading.nonce import APART, CLASS, SECRET
 from hello_k8s.grading.replay import CLASS_LABEL
 from hello_k8s.language import t
 from hello_k8s.machine.cluster import Cluster
@@ -46,9 +46,12 @@ class ClassMachine:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What the workers are told."""
-        told = {"HELLO_K8S_CLASS": self.id, CLASS_SECRET: self._secret, "PYTHONDONTWRITEBYTECODE": "1"}
-        return {**told, "HELLO_K8S_ENGINE": self.engine.name} if self.engine else told
+        """What the workers are told, once the machine is up."""
+        told = {CLASS: self.id, SECRET: self._secret, "PYTHONDONTWRITEBYTECODE": "1"}
+        if self.engine:
+            told["HELLO_K8S_ENGINE"] = self.engine.name
+            told[APART] = "1" if self.engine.keeps_apart() else ""
+        return told
 
     def up(self) -> None:
         """Cluster, engine and images there, leftovers of this class gone. Raises MachineError, ClusterError."""

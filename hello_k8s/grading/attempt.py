@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import hmac
 import math
 import os
 import secrets
@@ -27,6 +26,7 @@ from hello_k8s.grading.built import BuiltImage
 from hello_k8s.grading.containers import Container
 from hello_k8s.grading.final import at_rest
 from hello_k8s.grading.ground import Ground
+from hello_k8s.grading.nonce import CLASS, nonce_of
 from hello_k8s.grading.own import seed_of
 from hello_k8s.grading.parts import Namespace, Objects, Submission
 from hello_k8s.grading.slots import Slot
@@ -54,8 +54,6 @@ STARTING_SECONDS = 10.0
 _PROBE_AT_ONCE = 16
 #: What waits for these only waits for nothing more once Pods and EndpointSlices are at rest.
 _ABOUT_PODS = {"Pod", "Deployment", "ReplicaSet", "StatefulSet", "Service", "EndpointSlice"}
-#: The environment variable with a class's secret.
-CLASS_SECRET = "HELLO_K8S_CLASS_SECRET"
 #: Seconds for which what was seen in the namespace is still true.
 _SEEN_SECONDS = 2.0
 
@@ -151,7 +149,7 @@ class Attempt:
             own,
             dockerfile,
             images=self.lab.images,
-            seconds=CLASS_BUILD_SECONDS if os.environ.get(CLASS_SECRET) else BUILD_SECONDS,
+            seconds=CLASS_BUILD_SECONDS if os.environ.get(CLASS) else BUILD_SECONDS,
             owner=hashlib.sha256(str(self.folder).encode()).hexdigest()[:16],
             secrets={each: (folder / file).read_text().strip() for each, file in self.lab.replay.secrets.items()},
         )
@@ -233,7 +231,7 @@ class Attempt:
         """A namespace with the lab's own objects in it and an account for the submission."""
         slot = Slot(self.lab, self.api)
         labels = {replay.REPLAY_LABEL: "true"}
-        if run := os.environ.get("HELLO_K8S_CLASS"):
+        if run := os.environ.get(CLASS):
             labels[replay.CLASS_LABEL] = run
         try:
             self.cluster.prepare_namespace(slot.name, labels=labels)
@@ -362,21 +360,6 @@ class Attempt:
                 return
             except Exception:
                 continue
-
-
-def nonce_of(lab: Lab, files: Mapping[PurePosixPath, Path]) -> str:
-    """What is stamped into the source: chance; in a class the same for equal files, so that they are built once.
-
-    Nobody who hands in knows the class's secret, so that nobody can answer with what isn't known yet.
-    """
-    secret = os.environ.get(CLASS_SECRET)
-    if not secret:
-        return secrets.token_hex(4)
-    digest = hmac.new(secret.encode(), lab.id.encode(), "sha256")
-    for name, file in sorted(files.items()):
-        data = replay.decisive_bytes(file)
-        digest.update(f"\0{name}\0{len(data)}\0".encode() + data)
-    return digest.hexdigest()[:8]
 
 
 def _digest(file: Path) -> str:

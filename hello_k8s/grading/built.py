@@ -60,7 +60,7 @@ class BuiltImage:
     @property
     def config(self) -> dict[str, Any]:
         """Entrypoint, Cmd, Env, User, ExposedPorts, … as the Dockerfile set them."""
-        return dict(self.inspected["Config"] or {})
+        return dict(self._saved[1].get("config") or {})
 
     @property
     def user(self) -> str:

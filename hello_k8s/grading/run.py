@@ -161,11 +161,11 @@ def _was_shaken(result: Result, lab: Lab) -> bool:
     if not found_fault or not result.graded or result.mode == "look" or not lab.on_cluster:
         return False
     from hello_k8s.errors import HelloError
-    from hello_k8s.grading.attempt import CLASS_SECRET
+    from hello_k8s.grading.nonce import CLASS
     from hello_k8s.machine.cluster import Cluster
 
     begun = datetime.fromisoformat(result.started).timestamp()
-    settled = _SETTLED_SECONDS if os.environ.get(CLASS_SECRET) else 0.0
+    settled = _SETTLED_SECONDS if os.environ.get(CLASS) else 0.0
     try:
         return not Cluster().was_up(begun, begun + result.seconds, settled)
     except HelloError:

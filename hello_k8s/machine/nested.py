@@ -25,6 +25,7 @@ from hello_k8s.progress import SILENT, Progress
 #: On every container, volume and network of ours: what `uninstall` looks for.
 LABEL = "org.hello-k8s.part"
 _FOLDER = "/var/lib/hello-k8s"
+_BRIDGE = "/proc/sys/net/bridge/bridge-nf-call-iptables"
 _READY_SECONDS = 60
 #: Bytes of answers that are read at most. The probe cuts bodies, but many large ones, or headers, remain.
 _ANSWERS = 32 << 20
@@ -214,6 +215,10 @@ class Nested:
                 what=t("engine.nested_gone", name=self.name),
                 next=t("engine.nested_failed_next", name=self.name),
             ) from failed
+
+    def keeps_apart(self) -> bool:
+        """Whether containers in it can't reach each other: images/engine/start-engine says on what that depends."""
+        return self.outer.run("exec", self.name, "test", "-e", _BRIDGE, check=False).code == 0
 
     def end_inside(self, build: str) -> None:
         """End the build that `confine build` calls so; nothing where it has ended, or the engine has."""

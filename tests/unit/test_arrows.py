@@ -30,6 +30,7 @@ FLOORS = [
 
 #: Neighbours on one floor that may call each other, and why.
 NEIGHBOURS = {
+    ("authoring", "classroom"): "verify grades side by side, as a class is graded",
     ("authoring", "notebooks"): "verify looks at a section's notebooks",
     ("authoring", "book"): "verify looks at a section's pages",
     ("book", "booktools"): "the build uses its own Sphinx extensions",

@@ -134,7 +134,7 @@ def graded(lab: Lab, folder: Path, **verdicts: str) -> Result:
     return Result(lab.id, "solution", "replay", "2026-01-01T00:00:00Z", checks)
 
 
-def honest(lab: Lab, folder: Path, *, mode: str, kind: str, ground: object = None, progress: object) -> Result:
+def honest(lab: Lab, folder: Path, *, mode: str, kind: str, progress: object = None) -> Result:
     """A grader that reads the files: what each submission holds decides."""
     assert mode == "replay" and (folder / "given.txt").exists()
     docker, notes = (folder / "Dockerfile").read_text(), (folder / "sub" / "notes.txt").read_text()
@@ -146,6 +146,7 @@ def honest(lab: Lab, folder: Path, *, mode: str, kind: str, ground: object = Non
     return graded(lab, folder, **verdicts)
 
 
+@pytest.mark.usefixtures("verified_here")
 def test_verify_proves_a_lab(whole: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hello_k8s.grading.grade", honest)
     report = authoring.verify(whole)
@@ -154,6 +155,15 @@ def test_verify_proves_a_lab(whole: Lab, monkeypatch: pytest.MonkeyPatch) -> Non
     assert authoring.grade_solution(whole).passed
 
 
+def test_a_grading_whose_process_is_lost_proves_nothing(whole: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        authoring.side_by_side, "graded", lambda _, submissions, __: ["exit code -9"] * len(submissions)
+    )
+    report = authoring.verify(whole)
+    assert not report.ok and not any(run.ok for run in report.runs) and "exit code -9" in str(report)
+
+
+@pytest.mark.usefixtures("verified_here")
 @pytest.mark.parametrize(
     ("kind", "verdicts", "fails"),
     [
@@ -169,12 +179,8 @@ def test_verify_proves_a_lab(whole: Lab, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_verify_refuses_a_lab_that_does_not_grade_what_it_says(
     whole: Lab, monkeypatch: pytest.MonkeyPatch, kind: str, verdicts: dict[str, str], fails: str
 ) -> None:
-    def grade(
-        lab: Lab, folder: Path, *, mode: str, kind: str, ground: object, progress: object, lie: str = kind
-    ) -> Result:
-        if kind == lie:
-            return graded(lab, folder, **verdicts)
-        return honest(lab, folder, mode=mode, kind=kind, progress=progress)
+    def grade(lab: Lab, folder: Path, *, mode: str, kind: str, lie: str = kind) -> Result:
+        return graded(lab, folder, **verdicts) if kind == lie else honest(lab, folder, mode=mode, kind=kind)
 
     monkeypatch.setattr("hello_k8s.grading.grade", grade)
     report = authoring.verify(whole)
@@ -182,6 +188,7 @@ def test_verify_refuses_a_lab_that_does_not_grade_what_it_says(
     assert fails in str(report)
 
 
+@pytest.mark.usefixtures("verified_here")
 def test_nothing_is_graded_while_the_labs_own_files_have_problems(whole: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object, **__: object) -> Result:
         raise AssertionError("graded")

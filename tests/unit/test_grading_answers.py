@@ -206,6 +206,7 @@ def test_start_and_broken_are_made_for_the_learner(asking: Lab) -> None:
     assert grade(asking, folder, kind="workspace").passed
 
 
+@pytest.mark.usefixtures("verified_here")
 def test_verify_makes_a_wrong_answer_for_each_key(asking: Lab) -> None:
     made = dict(proving.wrong_ones(asking))
     right = read((asking.solution / "answers.toml").read_text("utf-8"))
@@ -217,6 +218,7 @@ def test_verify_makes_a_wrong_answer_for_each_key(asking: Lab) -> None:
     assert names == ["wrong: first", "wrong: second"] and all(run.ok for run in report.runs if run.name in names)
 
 
+@pytest.mark.usefixtures("verified_here")
 def test_verify_finds_an_answer_that_nobody_looks_at(asking: Lab) -> None:
     write(asking.folder, {"checks.py": CHECKS.replace('answers.string("second") == own["second"]', "True")})
     (bad,) = (run for run in authoring.verify(asking).runs if run.name == "wrong: second")

@@ -5,14 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import PurePosixPath
 
 import pytest
 
 from hello_k8s import paths
 from hello_k8s.catalog import read_lab
 from hello_k8s.grading import grade, guard, plugin, run
-from hello_k8s.grading.attempt import CLASS_SECRET, nonce_of
 
 
 @pytest.fixture(autouse=True)
@@ -356,15 +354,3 @@ def replace():
     cluster.Cluster.status = lambda self: "running"
     cluster.Cluster.api = lambda self: Api()
 '''
-
-
-def test_equal_files_are_stamped_alike_in_a_class_only(make_lab, submitted, monkeypatch):
-    lab = make_lab(THREE)
-    files = {PurePosixPath("answer.txt"): submitted / "answer.txt"}
-    other = {PurePosixPath("answer.txt"): lab.solution / "answer.txt"}
-    assert nonce_of(lab, files) != nonce_of(lab, files)
-    monkeypatch.setenv(CLASS_SECRET, "one")
-    assert nonce_of(lab, files) == nonce_of(lab, files) != nonce_of(lab, other)
-    before = nonce_of(lab, files)
-    monkeypatch.setenv(CLASS_SECRET, "two")
-    assert nonce_of(lab, files) != before

@@ -127,6 +127,7 @@ def test_the_merged_lab_grades_in_this_process_and_in_another(lab: Lab, overlay:
     assert grade(lab, tmp_path, kind="submission").passed
 
 
+@pytest.mark.usefixtures("verified_here")
 def test_lab_verify_proves_hidden_checks_like_any_other(lab: Lab, overlay: Path) -> None:
     merged = overlaid(lab, overlay)
     assert not [problem for problem in lint.problems(merged) if problem.of_lab]
