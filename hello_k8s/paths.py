@@ -18,7 +18,8 @@ BOOK = ROOT / "book"
 IN_CACHE = ("apt", "build", "images", "tools", "passing-*.tar*", "pulled")
 IN_STATE = (
     "bin", "book", "book-work", "bundle.tar", "buildx", "classes", "cluster", "discovery-*", "jupyter", "kube-cache",
-    "kubeconfig*", "labs", "logs", "nested", "overlays", "self-check", "start.lock", "test",
+    "kubeconfig*", "labs", "logs", "nested", "overlays", "secret*", "self-check", "start.lock",
+    "test",
 )  # fmt: skip
 NOTEBOOKS = ROOT / "notebooks"
 

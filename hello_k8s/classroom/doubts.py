@@ -61,6 +61,10 @@ class Grader:
             answers += self._settled(slot)
         return answers
 
+    def close(self) -> None:
+        """Delete the namespaces that are kept."""
+        self._ground.close()
+
     def _is_kept(self, slot: Slot) -> bool:
         return self._ground.slot(slot.lab) is slot
 

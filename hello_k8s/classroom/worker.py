@@ -23,6 +23,7 @@ from hello_k8s import catalog
 from hello_k8s.classroom.doubts import Grader
 from hello_k8s.classroom.places import WorkersPlace
 from hello_k8s.classroom.pool import Task
+from hello_k8s.errors import HelloError
 from hello_k8s.grading import waiting
 
 
@@ -51,6 +52,11 @@ class Worker:
             for task, result in answers:
                 self._send({"done": task.id, "result": result.to_dict()})
             self._send({"idle": True})
+
+    def close(self) -> None:
+        """Remove the namespaces that are kept for the next submission: none comes."""
+        with contextlib.suppress(HelloError, OSError):
+            self._grader.close()
 
     def _want(self) -> None:
         self._send({"want": True})
@@ -83,8 +89,10 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    worker = Worker(sys.stdin, answers)
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
-        Worker(sys.stdin, answers).run()
+        worker.run()
+    worker.close()
     # Nothing waits for a thread that may still be watching.
     os._exit(0)
 

@@ -317,12 +317,16 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
-    outcome = yield
-    subject = item.stash.get(SUBJECT, None)
-    if subject is not None and subject.attempt is not None and _is_last(item, nextitem):
-        subject.attempt.close()
-        subject.attempt = None
-    return outcome
+    stopped = True  # by Ctrl-C, until it turns out that it wasn't
+    try:
+        outcome = yield
+        stopped = False
+        return outcome
+    finally:
+        subject = item.stash.get(SUBJECT, None)
+        if subject is not None and subject.attempt is not None and (stopped or _is_last(item, nextitem)):
+            subject.attempt.close()
+            subject.attempt = None
 
 
 def _is_last(item: pytest.Item, nextitem: pytest.Item | None) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from hello_k8s import paths
 from hello_k8s.catalog import read_lab
 from hello_k8s.grading import grade, guard, plugin, run
+from hello_k8s.grading.attempt import Attempt
 
 
 @pytest.fixture(autouse=True)
@@ -354,3 +355,12 @@ def replace():
     cluster.Cluster.status = lambda self: "running"
     cluster.Cluster.api = lambda self: Api()
 '''
+
+
+def test_ctrl_c_in_a_check_removes_what_the_grading_made(make_lab, monkeypatch):
+    closed = []
+    monkeypatch.setattr(Attempt, "close", lambda attempt: closed.append(attempt.lab.id))
+    lab = make_lab("def test_one(submission):\n    raise KeyboardInterrupt\n\n\ndef test_two():\n    pass\n")
+    with pytest.raises(KeyboardInterrupt):
+        grade(lab, lab.solution, kind="solution")
+    assert closed == [lab.id]
