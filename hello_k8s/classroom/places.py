@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
+from hello_k8s.grading.limit import not_counted
 from hello_k8s.grading.waiting import Place
 
 
@@ -52,13 +53,15 @@ class WorkersPlace(Place):
 
     def take(self) -> None:
         if not self._held:
-            self._want()
-            self._held = True
+            with not_counted():  # others are at work; and a time that were up here would lose the place
+                self._want()
+                self._held = True
 
     def leave(self) -> None:
         if self._held:
-            self._held = False
-            self._free()
+            with not_counted():
+                self._held = False
+                self._free()
 
     @contextmanager
     def given_back(self) -> Iterator[None]:

@@ -22,10 +22,12 @@ from hello_k8s.errors import ClusterError
 from hello_k8s.grading import replay
 from hello_k8s.grading.asking import Answer
 from hello_k8s.grading.building import build
+from hello_k8s.grading.buildlog import base_names
 from hello_k8s.grading.built import BuiltImage
 from hello_k8s.grading.containers import Container
 from hello_k8s.grading.final import at_rest
 from hello_k8s.grading.ground import Ground
+from hello_k8s.grading.limit import not_counted
 from hello_k8s.grading.nonce import CLASS, nonce_of
 from hello_k8s.grading.own import seed_of
 from hello_k8s.grading.parts import Namespace, Objects, Submission
@@ -100,7 +102,8 @@ class Attempt:
         """What `make` returned or raised the first time: a build that failed fails every check that needs it."""
         if name not in self._once:
             try:
-                self._once[name] = (True, make())
+                with not_counted():
+                    self._once[name] = (True, make())
             except Exception as error:
                 self._once[name] = (False, error)
         good, value = self._once[name]
@@ -174,7 +177,8 @@ class Attempt:
         """A container of `image`; removed after the check that asked for it."""
         name = f"hello-k8s-check-{self.id}-{len(self._containers)}-{secrets.token_hex(2)}"
         self._containers.append(Container(image.engine, name))
-        return Container.start(image.engine, image.tag, name, *arguments, options=options)
+        control = next(iter(base_names(self.lab.images)), "")
+        return Container.start(image.engine, image.tag, name, *arguments, options=options, control=control)
 
     def end_check(self) -> None:
         """Remove what one check started."""

@@ -11,7 +11,7 @@ import json
 import re
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from hello_k8s.errors import EngineError
@@ -48,6 +48,7 @@ class _Ended:
     alone: bool
     memory: bool
     processes: bool
+    full: bool
 
     @property
     def good(self) -> bool:
@@ -60,7 +61,7 @@ class _Ended:
             return self.ended
         if self.ended:
             return ""
-        if _NO_SPACE.search(self.output):
+        if self.full and _NO_SPACE.search(self.output):  # anybody can print that
             return "disk"
         if self.memory and _KILLED.search(self.output):
             return "memory"
@@ -96,10 +97,10 @@ def build(
     else:
         command = (*command, "-")
     done = _run(nested, command, context, names, seconds, around=around)
-    if not done.good and done.short_of and (not done.alone or _NO_SPACE.search(done.output)):
+    if not done.good and done.short_of and (not done.alone or (done.full and not done.ended)):
         # It shared with others, or the disk holds what earlier builds left: only alone it shows whose doing it is.
-        clear = done.short_of == "disk"
-        done = _run(nested, command, context, names, seconds, "-alone", *(("-clear",) if clear else ()), around=around)
+        clear = ("-clear",) if done.short_of == "disk" else ()
+        done = _run(nested, command, context, names, seconds, "-alone", *clear, around=around)
     if not done.good:
         raise _why(done, dockerfile, images, seconds)
 
@@ -160,7 +161,8 @@ def _run(
         # Whoever doesn't wait for it any longer doesn't want it to go on.
         nested.end_inside(f"{number:x}")
         raise
-    ended = _Ended(done.stderr, report["code"], report["ended"], report["alone"], report["memory"], report["processes"])
+    names_of_report = (field.name for field in fields(_Ended) if field.name != "output")
+    ended = _Ended(done.stderr, **{name: report[name] for name in names_of_report})
     if ended.ended == "asked" or not (ended.good or ended.ended or nested.engine.answers()):
         raise EngineError(words, ended.output, ended.code)
     return ended

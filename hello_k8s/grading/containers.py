@@ -23,7 +23,7 @@ DISK = 1 << 30
 #: Characters of its log that are shown: a line may be as long as the log.
 _WORDS = 1000
 
-#: What an engine in need says when it can't start a container, whatever the image: never the submission's doing.
+#: What an engine in need says when it can't start a container, whatever the image. (Or it quotes the submission.)
 _OURS = re.compile(
     r"no space left on device|cannot allocate memory|resource temporarily unavailable|container networking"
 )
@@ -37,8 +37,20 @@ class Container:
         self.name = name
 
     @classmethod
-    def start(cls, engine: Engine, image: str, name: str, *arguments: str, options: tuple[str, ...] = ()) -> Container:
-        """`docker run` with our limits; Unmet where the engine can't start it (no such program, no such user)."""
+    def start(
+        cls,
+        engine: Engine,
+        image: str,
+        name: str,
+        *arguments: str,
+        options: tuple[str, ...] = (),
+        control: str = "",
+    ) -> Container:
+        """`docker run` with our limits; Unmet where the engine can't start it (no such program, no such user).
+
+        `control` is an image that can be started: where the engine seems to be in need, it is in need if it can't
+        start that one either. Raises EngineError then.
+        """
         try:
             engine.run("run", "--detach", f"--name={name}", *LIMITS, *options, image, *arguments, timeout=60)
         except EngineError:
@@ -47,7 +59,7 @@ class Container:
             if failed.exit_code_of_command is None:
                 raise
             line = last_line(failed.output)
-            if _OURS.search(line):
+            if _OURS.search(line) and not (control and _can_start(engine, control, f"{name}-control")):
                 raise EngineError(failed.command, failed.output, failed.exit_code_of_command) from None
             raise Unmet(both("grading.not_started", error=line), evidence=[line]) from None
         return cls(engine, name)
@@ -104,6 +116,13 @@ class Container:
 
     def remove(self) -> None:
         self.engine.remove(self.name)
+
+
+def _can_start(engine: Engine, image: str, name: str) -> bool:
+    try:
+        return engine.run("run", "--detach", f"--name={name}", *LIMITS, image, timeout=60, check=False).code == 0
+    finally:
+        engine.remove(name)
 
 
 def last_line(output: str) -> str:

@@ -5,10 +5,7 @@ Loaded by `-p` in pyproject.toml and never from a conftest. (PYTEST_DONT_REWRITE
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,10 +20,11 @@ from hello_k8s.grading.attempt import Mode
 from hello_k8s.grading.fixtures import ATTEMPT
 from hello_k8s.grading.ground import Ground
 from hello_k8s.grading.guard import pytest_collection, pytest_load_initial_conftests
+from hello_k8s.grading.limit import limited
 from hello_k8s.grading.outcome import outcome
 from hello_k8s.grading.overlay import covered, overlaid
 from hello_k8s.grading.subjects import CARRIED, CLASS, Grading, HandedIn, Subject
-from hello_k8s.grading.verdict import Kind, NotSubmitted, Result, TimedOut, Unmet
+from hello_k8s.grading.verdict import Kind, NotSubmitted, Result, Unmet
 from hello_k8s.language import both, t
 from hello_k8s.progress import SILENT, Progress
 
@@ -283,25 +281,6 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         return (yield)
     with limited(CHECK_SECONDS):
         return (yield)
-
-
-@contextlib.contextmanager
-def limited(seconds: float) -> Iterator[None]:
-    """Raise TimedOut in the block after `seconds`. Only in the main thread; elsewhere the fixtures' own limits hold."""
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
-        yield
-        return
-
-    def late(*_: object) -> None:
-        raise TimedOut(seconds, both("grading.check_timed_out", seconds=f"{seconds:g}"))
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

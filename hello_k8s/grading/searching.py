@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -36,19 +37,8 @@ def _in_history(history: list[dict[str, Any]], pattern: str) -> list[str]:
 
 
 def _in_layers(image: BuiltImage, pattern: str) -> list[str]:
-    driver = image.inspected.get("GraphDriver") or {}
-    data = driver.get("Data") or {}
-    folders = [*reversed((data.get("LowerDir") or "").split(":")), data.get("UpperDir") or ""]
-    folders = [folder for folder in folders if folder]
-    inside = [*image.engine.prefix[:-1]]
-    words = [*inside, "env", "LC_ALL=C", "grep", "-rlaE", "-e", pattern, "--", *folders]
-    if driver.get("Name") != "overlay2" or image.engine.name != "nested":
-        raise EngineError(words, "overlay2", 2)
-    done = run(words, timeout=_SECONDS, check=False)
-    if done.code not in (0, 1):
-        raise EngineError(words, done.stderr, done.code)
-    found = []
-    for line in done.stdout.splitlines():
-        number = next((n for n, folder in enumerate(folders, 1) if line.startswith(folder + "/")), 0)
-        found.append(f"layer {number}: {line.removeprefix(folders[number - 1])}" if number else line)
-    return found
+    words = [*image.engine.prefix[:-1], "confine", "search", image.tag, pattern]
+    if image.engine.name != "nested":
+        raise EngineError(words, "", 2)
+    done = run(words, timeout=_SECONDS, error=EngineError)
+    return [f"layer {each['layer']}: {each['path']}" for each in json.loads(done.stdout)]

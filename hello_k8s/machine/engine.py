@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,8 +21,13 @@ from hello_k8s.errors import CommandFailed, EngineError, ProgramMissing
 from hello_k8s.language import t
 from hello_k8s.process import Completed, run
 
-#: What the docker command prints when there is no daemon behind it, whatever was asked.
-_NO_DAEMON = ("Cannot connect to the Docker daemon", "error during connect", "Is the docker daemon running")
+#: How the docker command begins to say that no daemon answers, whatever was asked (the last: since Docker 29).
+#: Further on in a line it may be quoting: an image's entrypoint can have any name.
+_NO_DAEMON = re.compile(
+    r"^(?:docker: |ERROR: )?"
+    r"(?:Cannot connect to the Docker daemon|error during connect|failed to connect to the docker API)",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True)
@@ -56,10 +62,10 @@ class Engine:
         except ProgramMissing as missing:
             raise self.silent(CommandFailed([*self.prefix, *args], missing.what, 127)) from missing
         except CommandFailed as failed:
-            if any(words in failed.output for words in _NO_DAEMON) or not self.answers():
+            if _NO_DAEMON.search(failed.output) or not self.answers():
                 raise self.silent(failed) from failed
             raise
-        if not check and done.code != 0 and any(words in done.stderr for words in _NO_DAEMON):
+        if not check and done.code != 0 and _NO_DAEMON.search(done.stderr):
             raise self.silent(CommandFailed(done.argv, done.stderr, done.code))
         return done
 

@@ -94,6 +94,7 @@ OFF_THE_NODE = {
     pod("p6", "  tolerations: [{operator: Exists}]\n"): "may not tolerate the control plane's taint",
     pod("p7", "  nodeName: hello-k8s-control-plane\n"): "`nodeName` is refused",
     pod("p8", "  priorityClassName: system-node-critical\n"): "for the cluster's own Pods",
+    pod("p12", "  terminationGracePeriodSeconds: 999999\n"): "is refused above 120",
     pod("p9", "  volumes: [{name: n, nfs: {server: 127.0.0.1, path: /}}]\n"): "only these volumes are allowed",
     pod("p10", container=", resources: {requests: {cpu: 1001m}}"): "at most 1 CPU and 1Gi",
     pod("p11", container=", resources: {limits: {memory: 2Gi}}"): "at most 1 CPU and 1Gi",

@@ -54,6 +54,8 @@ def test_what_a_build_cannot_have(hostile: Callable[..., Outcome], dockerfile: s
 
 
 FORKS = "RUN bash -c ':(){ :|:& };:; sleep 100'\n"
+#: A step is told from others by its hosts file.
+HIDDEN = "RUN --mount=type=bind,source=Dockerfile,target=/etc/hosts "
 CHILDREN = "RUN for i in $(seq 2000); do sleep 300 & done; wait\n"
 
 
@@ -66,8 +68,10 @@ CHILDREN = "RUN for i in $(seq 2000); do sleep 300 & done; wait\n"
         ("RUN head -c 8G /dev/zero >/x\n", "writes more"),
         ("RUN --mount=type=cache,target=/c fallocate -l 3G /c/x; sleep 60\n", "writes more"),
         ("RUN head -c 1G /dev/zero | tr '\\0' x; exit 9\n", "doesn't build: x"),
+        (f"{HIDDEN}{FORKS.removeprefix('RUN ')}", "an /etc/hosts of its own"),
+        ("RUN echo no space left on device; exit 3\n", "no space left on device"),
     ],
-    ids=["forks", "children", "memory", "disk", "cache", "output"],
+    ids=["forks", "children", "memory", "disk", "cache", "output", "hidden", "no-space-said"],
 )
 def test_what_a_build_takes_is_its_own_loss(hostile: Callable[..., Outcome], steps: str, said: str) -> None:
     found = hostile(DEBIAN + steps, beside=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -14,12 +15,11 @@ PATTERN = "token-[0-9a-f]{8}"
 TOKEN = "token-0badcafe"
 
 
-def image(config=None, history=(), engine=None, driver="overlay2"):
-    found = {"GraphDriver": {"Name": driver, "Data": {"LowerDir": "/l/2/diff:/l/1/diff", "UpperDir": "/l/3/diff"}}}
+def image(config=None, history=(), engine=None):
     return SimpleNamespace(
         config=config or {},
         history=list(history),
-        inspected=found,
+        tag="lab:1",
         engine=engine or Engine(("true", "docker"), "nested"),
     )
 
@@ -49,15 +49,13 @@ def test_nothing_is_found_in_a_clean_image():
 
 
 def test_files_are_told_with_their_layer(monkeypatch):
-    said = SimpleNamespace(code=0, stdout="/l/1/diff/etc/key\n/l/3/diff/src/token.txt\n", stderr="")
-    monkeypatch.setattr(searching, "run", lambda *words, **options: said)
+    said = json.dumps([{"layer": 1, "path": "/etc/key"}, {"layer": 3, "path": "/src/token.txt"}])
+    monkeypatch.setattr(searching, "run", lambda *words, **options: SimpleNamespace(code=0, stdout=said, stderr=""))
     assert searching._in_layers(image(), PATTERN) == ["layer 1: /etc/key", "layer 3: /src/token.txt"]
 
 
-def test_what_cannot_be_searched_is_our_error(monkeypatch):
+def test_what_cannot_be_searched_is_our_error():
     with pytest.raises(EngineError):
-        searching._in_layers(image(driver="overlayfs"), PATTERN)
-    said = SimpleNamespace(code=2, stdout="", stderr="grep: /l/1/diff: No such file or directory")
-    monkeypatch.setattr(searching, "run", lambda *words, **options: said)
+        searching._in_layers(image(engine=Engine(("true", "docker"))), PATTERN)
     with pytest.raises(EngineError):
-        searching._in_layers(image(), PATTERN)
+        searching._in_layers(image(engine=Engine(("false", "docker"), "nested")), PATTERN)

@@ -1,6 +1,7 @@
 """What counts against a submission and what never does; results as JSON."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -22,6 +23,8 @@ from hello_k8s.grading.verdict import (
     verdict_of,
     worst,
 )
+from hello_k8s.machine import engine as engine_module
+from hello_k8s.machine.engine import Engine
 
 SCHEMA = json.loads(SCHEMA_FILE.read_text("utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -130,18 +133,53 @@ def test_the_schema_is_one_and_refuses_others():
     assert not VALIDATOR.is_valid(wrong)
 
 
+QUOTED = 'exec: "no space left on device": executable file not found in $PATH'
+FULL = "mkdir /var/lib/docker/overlay2/x: no space left on device"
+
+
 @pytest.mark.parametrize(
-    ("said", "kind"),
+    ("said", "control", "kind"),
     [
-        ('exec: "/app": stat /app: no such file or directory', Unmet),
-        ("unable to find user nobody: no matching entries in passwd file", Unmet),
-        ("mkdir /var/lib/docker/overlay2/x: no space left on device", EngineError),
-        ("failed to set up container networking: no available IPv4 addresses", EngineError),
+        ('exec: "/app": stat /app: no such file or directory', False, Unmet),
+        ("unable to find user nobody: no matching entries in passwd file", False, Unmet),
+        (FULL, False, EngineError),
+        ("failed to set up container networking: no available IPv4 addresses", False, EngineError),
+        # an engine that can start another one isn't in need, whatever a submission's names say
+        (QUOTED, True, Unmet),
+        ("unable to find user cannot allocate memory: no matching entries in passwd file", True, Unmet),
     ],
 )
-def test_an_engine_in_need_is_never_the_submissions_fault(said, kind):
-    def run(*words, **_):
+def test_an_engine_in_need_is_never_the_submissions_fault(said, control, kind):
+    removed = []
+
+    def run(*words, check=True, **_):
+        if words[-1] == "control" and control:
+            return SimpleNamespace(code=0)
+        if not check:
+            return SimpleNamespace(code=125)
         raise CommandFailed(("docker", *words), f"docker: Error response from daemon: {said}\n", 125)
 
-    with pytest.raises(kind, match=said.split(":")[-1].strip()):
-        Container.start(SimpleNamespace(run=run), "image", "name")
+    engine = SimpleNamespace(run=run, remove=removed.append)
+    with pytest.raises(kind, match=re.escape(said.split(":")[-1].strip())):
+        Container.start(engine, "image", "name", control="control")
+    assert removed == (["name-control"] if kind is EngineError or control else [])
+
+
+@pytest.mark.parametrize(
+    ("said", "silent"),
+    [
+        ("Cannot connect to the Docker daemon at unix:///x.sock. Is the docker daemon running?", True),
+        ("docker: error during connect: Post http://x", True),
+        ("failed to connect to the docker API at unix:///x.sock", True),
+        ('docker: Error response from daemon: exec: "Cannot connect to the Docker daemon": not found', False),
+    ],
+)
+def test_only_docker_itself_says_that_nothing_answers(monkeypatch, said, silent):
+    def run(argv, **_):
+        raise CommandFailed(argv, f"{said}\n", 125)
+
+    monkeypatch.setattr(engine_module, "run", run)
+    monkeypatch.setattr(Engine, "answers", lambda self, timeout=10: True)
+    with pytest.raises(CommandFailed) as raised:
+        Engine().run("run", "image")
+    assert isinstance(raised.value, EngineError) is silent

@@ -22,6 +22,8 @@ const (
 	containerDisk = 1 << 30
 	// Files and folders that one build or container may have: the disk has room for so many only.
 	mostFiles = 150_000
+	// With less free than that, a step may find no room between two looks.
+	nearlyFull = 1 << 30
 	// So many bytes less on the disk are worth a look at who took them.
 	worthALook = 64 << 20
 )
@@ -123,6 +125,15 @@ func (m *meter) due() bool {
 	}
 	m.free, m.files = max(m.free, free), max(m.files, files)
 	return false
+}
+
+// isShort says whether the disk has less than so many bytes free, or room for fewer files than one build may have.
+func isShort(bytes int64) bool {
+	var now syscall.Statfs_t
+	if syscall.Statfs(data, &now) != nil {
+		return true
+	}
+	return now.Bfree*uint64(now.Bsize) < uint64(bytes) || now.Ffree < mostFiles/2
 }
 
 func noted(file string) []string {

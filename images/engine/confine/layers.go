@@ -19,12 +19,12 @@ type layer struct {
 	Entries []string `json:"entries"`
 }
 
-// layers writes those of an image, the lowest first, and its configuration, from where overlay2 keeps them unpacked:
-// nothing is copied. Fails where another store keeps them.
-func layers(image string, out io.Writer) error {
+// unpacked is where overlay2 keeps the layers of an image, the lowest first, and the image's ID. Fails where another
+// store keeps them.
+func unpacked(image string) (folders []string, id string, err error) {
 	text, err := exec.Command("docker", "image", "inspect", image).Output()
 	if err != nil {
-		return err
+		return nil, "", err
 	}
 	var found []struct {
 		Id          string
@@ -35,12 +35,11 @@ func layers(image string, out io.Writer) error {
 		}
 	}
 	if err := json.Unmarshal(text, &found); err != nil {
-		return err
+		return nil, "", err
 	}
 	if len(found) != 1 || found[0].GraphDriver.Name != "overlay2" {
-		return errors.New("the layers aren't in overlay2")
+		return nil, "", errors.New("the layers aren't in overlay2")
 	}
-	var folders []string
 	if upper := found[0].GraphDriver.Data["UpperDir"]; upper != "" {
 		folders = append(folders, upper)
 	}
@@ -49,9 +48,18 @@ func layers(image string, out io.Writer) error {
 	}
 	slices.Reverse(folders)
 	if len(folders) != len(found[0].RootFS.Layers) {
-		return errors.New("not every layer has a folder")
+		return nil, "", errors.New("not every layer has a folder")
 	}
-	config, err := os.ReadFile(filepath.Join(data, "image/overlay2/imagedb/content", strings.Replace(found[0].Id, ":", "/", 1)))
+	return folders, found[0].Id, nil
+}
+
+// layers writes those of an image, the lowest first, and its configuration: nothing is copied.
+func layers(image string, out io.Writer) error {
+	folders, id, err := unpacked(image)
+	if err != nil {
+		return err
+	}
+	config, err := os.ReadFile(filepath.Join(data, "image/overlay2/imagedb/content", strings.Replace(id, ":", "/", 1)))
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@
 //	confine end ID                            end that build
 //	confine watch                             end containers that fill the disk, for as long as the engine runs
 //	confine layers IMAGE                      sizes and names of the files in an image's layers, as JSON
+//	confine search IMAGE PATTERN              the files of its layers in which a regular expression matches, as JSON
 //
 // Called as `runc` it puts a step of such a build, or a container, within its limits and goes on as the real runc.
 package main
@@ -30,7 +31,7 @@ func main() {
 		asRunc()
 		return
 	}
-	err := errors.New("usage: confine build | end | watch | layers")
+	err := errors.New("usage: confine build | end | watch | layers | search")
 	code := 2
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
@@ -48,16 +49,28 @@ func main() {
 			code, err = 1, layers(os.Args[2], os.Stdout)
 		}
 	}
+	if len(os.Args) > 3 && os.Args[1] == "search" {
+		code, err = 1, search(os.Args[2], os.Args[3], os.Stdout)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "confine:", err)
 		os.Exit(code)
 	}
 }
 
-// A note is what is known of a running build.
+// A note is what is known of a build. One that doesn't run yet waits for its place.
 type note struct {
 	Process int  `json:"process"`
+	Running bool `json:"running"`
 	Limited bool `json:"limited"`
+}
+
+func (n note) write(id string) error {
+	text, err := json.Marshal(n)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(state, id+".json"), text, 0o600)
 }
 
 func noteOf(id string) (note, error) {
@@ -75,7 +88,7 @@ func others(id string) int {
 	count := 0
 	for _, file := range found {
 		if name := strings.TrimSuffix(filepath.Base(file), ".json"); name != id {
-			if known, err := noteOf(name); err == nil && syscall.Kill(known.Process, 0) == nil {
+			if known, err := noteOf(name); err == nil && known.Running && syscall.Kill(known.Process, 0) == nil {
 				count++
 			}
 		}
@@ -103,9 +116,10 @@ type report struct {
 	Limited bool `json:"limited"`
 	// Alone: no other build ran in the meantime.
 	Alone bool `json:"alone"`
-	// It was at its limit of memory (the page cache counts), and of processes.
+	// It was at its limit of memory (the page cache counts), and of processes; the engine's disk was nearly full.
 	Memory    bool    `json:"memory"`
 	Processes bool    `json:"processes"`
+	Full      bool    `json:"full"`
 	Waited    float64 `json:"waited"`
 	Seconds   float64 `json:"seconds"`
 }
@@ -132,21 +146,24 @@ func build(args []string) (int, error) {
 		return 1, err
 	}
 	begun := time.Now()
+	// before it waits: who doesn't want it any more may say so meanwhile
+	if err := (note{Process: os.Getpid()}).write(*id); err != nil {
+		return 1, err
+	}
+	defer os.Remove(filepath.Join(state, *id+".json"))
 	release, err := take(*alone)
 	if err != nil {
 		return 1, err
 	}
 	defer release()
-	if *clear {
+	if *clear && isShort(*disk) {
 		exec.Command("docker", "builder", "prune", "--all", "--force").Run()
 		exec.Command("docker", "image", "prune", "--force").Run()
 	}
 	done := report{Waited: time.Since(begun).Seconds(), Alone: true}
 	group := newGroup(*id)
 	done.Limited = group.limit(*memory, *processes) == nil
-	text, _ := json.Marshal(note{os.Getpid(), done.Limited})
-	file := filepath.Join(state, *id+".json")
-	if err := os.WriteFile(file, text, 0o600); err != nil {
+	if err := (note{os.Getpid(), true, done.Limited}).write(*id); err != nil {
 		return 1, err
 	}
 	folder, err := os.MkdirTemp(state, "client-")
@@ -171,7 +188,7 @@ func build(args []string) (int, error) {
 	err = watch.run(command)
 	done.Seconds = time.Since(started).Seconds()
 	done.Memory, done.Processes = group.short(), group.crowded()
-	os.Remove(file)
+	os.Remove(filepath.Join(state, *id+".json"))
 	os.Remove(filepath.Join(state, *id+".folders"))
 	group.close(others(*id) == 0)
 	if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -79,5 +80,61 @@ func TestReadLayer(t *testing.T) {
 	}
 	if names := strings.Join(got.Entries, " "); names != "bin bin/again bin/go bin/link etc etc/passwd" || got.Size != 310 {
 		t.Error(names, got.Size)
+	}
+}
+
+func TestBuildOf(t *testing.T) {
+	folder := t.TempDir()
+	write := func(name, text string) string {
+		file := filepath.Join(folder, name)
+		os.MkdirAll(filepath.Dir(file), 0o700)
+		os.WriteFile(file, []byte(text), 0o600)
+		return file
+	}
+	spec := func(source string) map[string]any {
+		mount := map[string]any{"destination": "/etc/hosts", "source": source}
+		return map[string]any{"mounts": []any{map[string]any{"destination": "/proc"}, mount}}
+	}
+	ours := write("bundles/hosts.abc", "100::1:0 build.hello-k8s\n")
+	plain := write("bundles/hosts", "127.0.0.1 localhost\n")
+	theirs := write("snapshots/1/Dockerfile", "FROM scratch\n")
+	bundles := filepath.Join(folder, "bundles")
+	for source, want := range map[string]string{ours: "10000", plain: ""} {
+		if got, err := buildOf(spec(source), bundles); got != want || err != nil {
+			t.Error(source, got, err)
+		}
+	}
+	for _, each := range []map[string]any{spec(theirs), spec(filepath.Join(bundles, "gone")), {}} {
+		if got, err := buildOf(each, bundles); err == nil {
+			t.Error(each, got)
+		}
+	}
+}
+
+func TestHolding(t *testing.T) {
+	root := t.TempDir()
+	put := func(name string, at int64, text string) {
+		file, err := os.Create(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		if _, err := file.WriteAt([]byte(text), at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("plain", 0, "a token-12ab here")
+	put("none", 0, "a token- here")
+	put("sparse", 5<<30, "token-ff")
+	put("across", 0, strings.Repeat("x", piece+overlap-4)+"token-1"+strings.Repeat("y", piece))
+	os.Truncate(filepath.Join(root, "none"), 4<<30)
+	os.Symlink("plain", filepath.Join(root, "link"))
+	wanted := regexp.MustCompile("token-[0-9a-f]+")
+	got, err := holding(root, wanted, 10)
+	if strings.Join(got, " ") != "/across /plain /sparse" || err != nil {
+		t.Error(got, err)
+	}
+	if got, _ := holding(root, wanted, 1); len(got) != 1 {
+		t.Error(got)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -24,7 +25,8 @@ const (
 // asRunc changes the bundle of `runc create` and `runc run`, then becomes the real runc.
 func asRunc() {
 	if bundle, id := bundleOf(os.Args[1:]); bundle != "" {
-		if err := confine(bundle, id); err != nil {
+		// BuildKit runs its steps in one go; a container is created, then started.
+		if err := confine(bundle, id, slices.Contains(os.Args[1:], "run")); err != nil {
 			// A step without its limits would be worse than one that doesn't run.
 			fmt.Fprintln(os.Stderr, "confine:", err)
 			os.Exit(1)
@@ -49,7 +51,7 @@ func bundleOf(args []string) (bundle, id string) {
 	return bundle, args[len(args)-1]
 }
 
-func confine(bundle, id string) error {
+func confine(bundle, id string, step bool) error {
 	file := filepath.Join(bundle, "config.json")
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -62,7 +64,13 @@ func confine(bundle, id string) error {
 		return err
 	}
 	notes := filepath.Join(containers, id)
-	if build := buildOf(spec); build != "" {
+	build := ""
+	if step {
+		if build, err = buildOf(spec, filepath.Dir(bundle)); err != nil {
+			return err
+		}
+	}
+	if build != "" {
 		known, err := noteOf(build)
 		if err != nil {
 			// Two builds wait for this step, and the one that began it has ended.
@@ -122,15 +130,21 @@ func readOnly(mount map[string]any) bool {
 	return slices.Contains(options, any("ro"))
 }
 
-// buildOf is the build that a step belongs to; empty for a container.
-func buildOf(spec map[string]any) string {
+// buildOf is the build that a step belongs to; empty where it isn't one of ours. BuildKit keeps the hosts files of
+// steps in the folder of their bundles: one from elsewhere was mounted by the Dockerfile, to hide whose step it is.
+func buildOf(spec map[string]any, bundles string) (string, error) {
 	for _, each := range list(spec["mounts"]) {
-		if source, _ := each["source"].(string); each["destination"] == "/etc/hosts" {
-			text, _ := os.ReadFile(source)
-			return buildIn(string(text))
+		if each["destination"] != "/etc/hosts" {
+			continue
 		}
+		source, _ := each["source"].(string)
+		if filepath.Dir(source) != filepath.Clean(bundles) {
+			return "", errors.New("a build step can't have an /etc/hosts of its own")
+		}
+		text, err := os.ReadFile(source)
+		return buildIn(string(text)), err
 	}
-	return ""
+	return "", errors.New("a build step without /etc/hosts")
 }
 
 func buildIn(hosts string) string {

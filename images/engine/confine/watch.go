@@ -62,6 +62,7 @@ func (w *watcher) run(command *exec.Cmd) error {
 			w.report.Ended = "asked"
 		case now := <-ticker.C:
 			w.report.Alone = w.report.Alone && others(w.id) == 0
+			w.report.Full = w.report.Full || isShort(nearlyFull)
 			if w.report.Ended == "" {
 				w.report.Ended = w.reason(now, now.Sub(begun))
 			}
