@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hello_k8s.grading.manifests import title
-from hello_k8s.grading.replay import given_objects, in_both, is_ready, owner_of
+from hello_k8s.grading.replay import given_objects, in_both, owner_of
 from hello_k8s.grading.verdict import Texts
 from hello_k8s.language import LANGUAGES, both
 from hello_k8s.machine.isolation import refusal
+from hello_k8s.machine.ready import is_ready
 
 if TYPE_CHECKING:
     from hello_k8s.grading.attempt import Attempt

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from hello_k8s.grading.replay import NEVER_READY, STUCK, is_ready, is_rolled_out, owner_of
+from hello_k8s.grading.replay import NEVER_READY, STUCK, is_rolled_out, owner_of
 from hello_k8s.machine.kubeapi import KubeApi
+from hello_k8s.machine.ready import is_ready
 
 Object = Mapping[str, Any]
 #: A crashed container is started again: it may come up yet. The other reasons are about what is written down.

@@ -11,19 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from hello_k8s.catalog import Lab
 from hello_k8s.errors import ClusterError
-from hello_k8s.grading.manifests import read_manifests, rewrite, title
+from hello_k8s.grading.manifests import LIMIT_BYTES, read_manifests, rewrite, title
 from hello_k8s.grading.verdict import Unmet
 from hello_k8s.grading.waiting import eventually
 from hello_k8s.language import both, t
 from hello_k8s.machine import isolation
 from hello_k8s.machine.kubeapi import ApiError, KubeApi
-from hello_k8s.machine.ready import seconds_of
+from hello_k8s.machine.ready import is_ready, seconds_of
 
 if TYPE_CHECKING:
     from hello_k8s.grading.verdict import Kind, Texts
 
-#: A deliverable is a text that a person wrote.
-LIMIT_BYTES = 1 << 20
 REPLAY_LABEL = isolation.REPLAY_LABEL
 #: Which class a throw-away namespace belongs to: what a killed run left is found by it.
 CLASS_LABEL = "hello-k8s.org/class"
@@ -289,11 +287,6 @@ def is_rolled_out(workload: Mapping[str, Any]) -> bool:
 def _failed(workload: dict[str, Any]) -> bool:
     conditions = workload.get("status", {}).get("conditions", ())
     return any(c["type"] == "ReplicaFailure" and c["status"] == "True" for c in conditions)
-
-
-def is_ready(pod: Mapping[str, Any]) -> bool:
-    """Whether the Pod gets traffic: its condition Ready."""
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", ()))
 
 
 def is_stuck(pod: Mapping[str, Any], running: float) -> bool:
