@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hello_k8s import catalog, paths
+from hello_k8s import catalog, files, paths
 from hello_k8s.catalog import Lab
 from hello_k8s.errors import HelloError
 from hello_k8s.language import LANGUAGES, t
@@ -203,10 +203,7 @@ def _write(notebook: Any, file: Path) -> Path:
     notebook.metadata.update({"kernelspec": KERNEL, "language_info": _LANGUAGE_INFO})
     nbformat.validate(notebook)
     text = nbformat.writes(notebook, version=4).rstrip("\n") + "\n"  # type: ignore[no-untyped-call]
-    written = file.with_suffix(".new")
-    written.write_text(text, "utf-8")
-    written.replace(file)
-    return file
+    return files.write(file, text)
 
 
 def check(lab: Lab, progress: Progress = SILENT) -> list[str]:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -22,7 +22,7 @@ _running: set[subprocess.Popen[bytes]] = set()
 
 
 def end_all() -> None:
-    """Kill every program that `run` still waits for, on whatever thread: nobody wants its answer any more."""
+    """Kill every program that is still waited for, on whatever thread: nobody wants its answer any more."""
     for process in list(_running):
         _kill_group(process)
 
@@ -82,21 +82,10 @@ def run(
     """
     stdin = input.open("rb") if isinstance(input, Path) else subprocess.PIPE if input else subprocess.DEVNULL
     try:
-        process = subprocess.Popen(
-            list(argv),
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **env} if env else None,
-            cwd=cwd,
-            start_new_session=True,
-        )
-    except FileNotFoundError as missing:
-        raise ProgramMissing(argv[0]) from missing
+        process = _begin(argv, stdin, env=env, cwd=cwd)
     finally:
         if not isinstance(stdin, int):
             stdin.close()
-    _running.add(process)
     out, err = _Kept(), _Kept()
     threads = [
         threading.Thread(target=_drain, args=(process.stdout, out, on_line), daemon=True),
@@ -111,14 +100,27 @@ def run(
     except subprocess.TimeoutExpired:
         code = None
     finally:
-        if process.returncode is None:
-            _kill_group(process)
-        _running.discard(process)
+        _end(process)
     for thread in threads:
         thread.join(5)
     if code is None or (check and code != 0):
         raise error(argv, err.text() or out.text(), code)
     return Completed(tuple(argv), code, out.text(), err.text())
+
+
+@contextmanager
+def started(
+    argv: Sequence[str], *, stdin: int = subprocess.DEVNULL, stdout: int = subprocess.PIPE
+) -> Iterator[subprocess.Popen[bytes]]:
+    """`argv` running, for who moves its bytes; its standard error is a pipe. Leaving the block kills what still runs.
+
+    Raises ProgramMissing where the program isn't installed.
+    """
+    process = _begin(argv, stdin, stdout)
+    try:
+        yield process
+    finally:
+        _end(process)
 
 
 @contextmanager
@@ -130,12 +132,10 @@ def reading(
 ) -> Iterator[IO[bytes]]:
     """Run `argv` and read its standard output as a stream of bytes, for what is too large to keep.
 
-    Raises `error` where it ends with another exit code than 0 or isn't done after `timeout` seconds. Leaving
-    the block kills a program that still runs.
+    Raises `error` where it ends with another exit code than 0 or isn't done after `timeout` seconds, ProgramMissing
+    where the program isn't installed. Leaving the block kills a program that still runs.
     """
-    process = subprocess.Popen(
-        list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    )
+    process = _begin(argv, subprocess.DEVNULL)
     late = threading.Event()
 
     def stop() -> None:
@@ -163,21 +163,50 @@ def reading(
             raise error(argv, said.text(), None if late.is_set() else code)
     finally:
         timer.cancel()
-        if process.poll() is None:
-            _kill_group(process)
+        _end(process)
         if process.stdout is not None:
             process.stdout.close()
 
 
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
+def _begin(
+    argv: Sequence[str],
+    stdin: int | IO[bytes],
+    stdout: int = subprocess.PIPE,
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> subprocess.Popen[bytes]:
+    """In a group of its own, so that Ctrl-C at the terminal is ours to pass on; known to `end_all` until `_end`."""
     try:
+        process = subprocess.Popen(
+            list(argv),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **env} if env else None,
+            cwd=cwd,
+            start_new_session=True,
+        )
+    except FileNotFoundError as missing:
+        raise ProgramMissing(argv[0]) from missing
+    _running.add(process)
+    return process
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        _kill_group(process)
+    _running.discard(process)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait(2)
-    except subprocess.TimeoutExpired:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(2)
+        # the program may be gone and leave a child that is deaf to SIGTERM
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    except ProcessLookupError:
-        process.wait()
+    process.wait()
 
 
 def _drain(stream, kept: _Kept, on_line: Callable[[str], None] | None) -> None:  # type: ignore[no-untyped-def]

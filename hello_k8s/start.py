@@ -111,7 +111,7 @@ def start(
         else:
             building.result()
             progress.note(t("start.book_current"))
-        self_check(progress)
+        self_check(progress, cluster)
         progress.note(t("start.ready", seconds=time.monotonic() - began))
     if serve:
         serving.serve(progress, cluster.environment(), book.output(), port)
@@ -141,13 +141,13 @@ class _Background:
             raise self._error
 
 
-def self_check(progress: Progress) -> None:
+def self_check(progress: Progress, cluster: Cluster) -> None:
     """Grade every lab's solution unless nothing that could change the outcome has changed since it passed.
 
-    Raises HelloError for a solution without all its points.
+    Raises HelloError for a solution without all its points, EngineError where no engine answers.
     """
     stamp = paths.state() / "self-check"
-    now = _inputs()
+    now = _inputs(cluster)
     if stamp.exists() and stamp.read_text() == now:
         progress.note(t("start.check_current"))
         return
@@ -163,15 +163,18 @@ def self_check(progress: Progress) -> None:
     stamp.write_text(now)
 
 
-def _inputs() -> str:
-    """A hash of what the self-check's outcome depends on: labs, the grader, the app, the images' recipes."""
+def _inputs(cluster: Cluster) -> str:
+    """A hash of what the self-check's outcome depends on: labs, the grader, the app, the images' recipes, the engine's
+    version, this very cluster.
+    """
     digest = hashlib.sha256()
     for folder in (paths.LABS, paths.ROOT / "hello_k8s", paths.ROOT / "go-app", paths.IMAGES):
         for file in sorted(folder.rglob("*")):
             if file.is_file() and not _transient(file):
                 digest.update(f"{file.relative_to(paths.ROOT)}\0".encode())
                 digest.update(file.read_bytes())
-    digest.update(Cluster().name.encode())
+    engine = cluster.engine.run("version", "--format", "{{.Server.Version}}").stdout.strip()
+    digest.update("\0".join((cluster.name, cluster.identity(), engine)).encode())
     return digest.hexdigest()
 
 

@@ -14,9 +14,9 @@ from hello_k8s.classroom import members
 from hello_k8s.classroom.archives import read_archive
 from hello_k8s.classroom.members import LEARNER_FILE, Contents, Name, Refused, Wanted, printable
 from hello_k8s.classroom.model import Unmapped
+from hello_k8s.grading.manifests import LIMIT_BYTES as DELIVERABLE
 from hello_k8s.grading.verdict import Texts
 from hello_k8s.language import both
-from hello_k8s.workspace.packing import LIMIT as DELIVERABLE
 
 
 @dataclass(frozen=True)

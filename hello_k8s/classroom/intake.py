@@ -50,11 +50,13 @@ def read_class(folder: Path, labs: Sequence[Lab], store: Path) -> Roster:
     known = _of_one_folder(known, sources, unmapped)
     entries: list[Entry] = []
     for submissions in _by_learner(known).values():
+        unmapped += _unread(submissions)
         if len({submission.learner.seed for submission in submissions}) > 1:
             unmapped += _two_persons(submissions)
             continue
         for lab in labs:
             entries += _entries(lab.id, submissions, store, unmapped)
+    entries = _of_ones_own(entries, known, labs, unmapped)
     return Roster(
         tuple(sorted({submission.learner.id for submission in known})),
         tuple(sorted(entries, key=lambda entry: (entry.learner, entry.lab))),
@@ -72,8 +74,6 @@ def _who(source: Source, unmapped: list[Unmapped]) -> _Known | None:
     except Refused as refused:
         unmapped.append(Unmapped(source.shown, contents.reason or refused.reason))
         return None
-    if contents.reason is not None and not contents.refused:
-        unmapped.append(Unmapped(source.shown, contents.reason, learner.id))
     return _Known(learner, source.shown, contents)
 
 
@@ -96,6 +96,12 @@ def _by_learner(known: Sequence[_Known]) -> Mapping[str, Sequence[_Known]]:
     for submission in sorted(known, key=lambda submission: (submission.learner.id, submission.source)):
         found.setdefault(submission.learner.id, []).append(submission)
     return found
+
+
+def _unread(submissions: Sequence[_Known]) -> list[Unmapped]:
+    """Those of one learner that may hold more than they show."""
+    unread = [(each, each.contents.unread) for each in submissions]
+    return [Unmapped(each.source, why, each.learner.id, rest=True) for each, why in unread if why is not None]
 
 
 def _two_persons(submissions: Sequence[_Known]) -> list[Unmapped]:
@@ -131,6 +137,25 @@ def _entries(lab: str, submissions: Sequence[_Known], store: Path, unmapped: lis
     place = keep(store, first.learner.id, lab, files)
     refused = first.contents.refused.get(lab)
     return [Entry(first.learner.id, lab, place, first.source, first.learner.seed, refused)]
+
+
+def _of_ones_own(
+    entries: Iterable[Entry], known: Iterable[_Known], labs: Iterable[Lab], unmapped: list[Unmapped]
+) -> list[Entry]:
+    """Without answers to questions that two learners share: whoever has a friend's seed can hand in the friend's."""
+    asking = {lab.id for lab in labs if (lab.folder / "own.py").is_file()}
+    by_seed: dict[int, list[_Known]] = {}
+    for submission in known:
+        by_seed.setdefault(submission.learner.seed, []).append(submission)
+    kept = []
+    for entry in entries:
+        others = [each.source for each in by_seed[entry.seed] if each.learner.id != entry.learner]
+        if entry.lab in asking and others:
+            why = both("intake.one_seed", lab=entry.lab, source=entry.source, others=", ".join(others))
+            unmapped.append(Unmapped(entry.source, why, entry.learner, (entry.lab,)))
+        else:
+            kept.append(entry)
+    return kept
 
 
 def _answer(submission: _Known, lab: str) -> tuple[object, ...]:

@@ -1,41 +1,85 @@
 """What is graded stays graded: every row is on the disk before anybody hears of it.
 
 `journal.jsonl` in the results' folder, one row a line, only ever appended to. A row is found again by its key:
-who, which lab as it is now, which bytes were handed in. The last line may be cut off by a kill; it doesn't count.
+who, which lab and grader as they are now, which bytes were handed in. The last line may be cut off by a kill; it
+doesn't count.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import hello_k8s
+from hello_k8s import catalog
 from hello_k8s.catalog import Lab
 from hello_k8s.classroom.model import Entry, Row
 from hello_k8s.errors import UsageError
 from hello_k8s.grading import replay
 from hello_k8s.grading.verdict import Result
 from hello_k8s.language import t
+from hello_k8s.machine.images import recipe_hash
 
 NAME = "journal.jsonl"
+#: The grader's sources: what it says changes with them, and they change more often than the version does.
+GRADER = Path(replay.__file__).parent
+#: What in a lab's folder decides about nobody's answer.
+_ASIDE = ("README", "solution/", "mutants/")
 
 
-def key_of(entry: Entry, lab: Lab) -> str:
-    """The same for the same answer of the same learner to the same lab; another when any of it changed."""
+def key_of(entry: Entry, lab: Lab, ours: str = "") -> str:
+    """The same for the same answer of the same learner to the same lab; another when any of it changed.
+
+    `ours` is `digest_of_lab(lab)` where that is known already: it is the same for a whole class.
+    """
     digest = hashlib.sha256()
-    for part in (hello_k8s.__version__, entry.learner, entry.lab, str(entry.seed), str(entry.refused or "")):
+    whose = (entry.learner, entry.lab, str(entry.seed), str(entry.refused or ""))
+    for part in (hello_k8s.__version__, ours or digest_of_lab(lab), *whose):
         digest.update(part.encode() + b"\0")
-    own = {*lab.files().values(), *(lab.folder / name for name in ("checks.py", "lab.toml", *lab.replay.given))}
-    for file in sorted(file for file in own if file.is_file()):
-        digest.update(f"{file.name}\0".encode() + file.read_bytes())
     for name, file in sorted(replay.deliverables(lab, entry.folder, "submission").items()):
         digest.update(f"{name}\0{file.stat().st_size}\0".encode() + replay.decisive_bytes(file))
+    return digest.hexdigest()
+
+
+def digest_of_lab(lab: Lab) -> str:
+    """All of ours that decides about an answer to `lab`, as it is now: its files, its images, the grader."""
+    written = {name: file for name, file in _written(lab.folder).items() if not name.startswith(_ASIDE)}
+    digest = hashlib.sha256(digest_of_grader(GRADER).encode())
+    digest.update(_digest({**written, **{f"start/{name}": file for name, file in lab.files().items()}}).encode())
+    machine = (*(("node", "probe") if lab.on_cluster else ()), *(("engine",) if "docker" in lab.needs else ()))
+    for image in map(catalog.image, (*machine, *lab.images)):
+        digest.update(f"{image.id}\0{image.upstream}\0{recipe_hash(image)}\0".encode())
+    return digest.hexdigest()
+
+
+@functools.cache
+def digest_of_grader(folder: Path) -> str:
+    """The sources in `folder` as they were when this process first asked: those that it runs."""
+    return _digest(_written(folder))
+
+
+def _written(folder: Path) -> dict[str, Path]:
+    """The files below `folder` that a person wrote: name → file, no caches."""
+    found = {file.relative_to(folder): file for file in folder.rglob("*") if file.is_file()}
+    return {
+        name.as_posix(): file
+        for name, file in found.items()
+        if not any(part == "__pycache__" or part.startswith(".") for part in name.parts)
+    }
+
+
+def _digest(files: Mapping[str, Path]) -> str:
+    digest = hashlib.sha256()
+    for name, file in sorted(files.items()):
+        data = file.read_bytes() if file.is_file() else b""
+        digest.update(f"{name}\0{len(data)}\0".encode() + data)
     return digest.hexdigest()
 
 

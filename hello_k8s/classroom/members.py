@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from hello_k8s.catalog import Lab
+from hello_k8s.grading.manifests import LIMIT_BYTES as DELIVERABLE
 from hello_k8s.grading.verdict import Texts
 from hello_k8s.language import both
-from hello_k8s.workspace.packing import LIMIT as DELIVERABLE
 
 #: A packed submission is some kilobytes; sixteen megabytes leave room for a whole workspace packed by hand.
 ARCHIVE = 16 << 20
@@ -152,7 +152,7 @@ class Contents:
 
     `answers`: lab → deliverable → bytes. `refused`: labs of which nothing is run, and why. `unsure`: labs whose files
     can't be read, `misplaced`: labs whose answer may be a file with another place or spelling, and which. `reason`
-    concerns the whole.
+    concerns the whole; `cut`: not all of it could be read.
     """
 
     learner: bytes | None
@@ -161,6 +161,12 @@ class Contents:
     unsure: Mapping[str, Texts] = field(default_factory=dict)
     misplaced: Mapping[str, Texts] = field(default_factory=dict)
     reason: Texts | None = None
+    cut: bool = False
+
+    @property
+    def unread(self) -> Texts | None:
+        """Why a lab that it doesn't show may have been handed in all the same; None where it wasn't."""
+        return self.reason if self.cut or not self.refused else None
 
 
 class Members:
@@ -179,9 +185,15 @@ class Members:
         self._count = 0
         self._unpacked = 0
         self._reason: Texts | None = None
+        self._cut = False
 
     def refuse(self, reason: Texts) -> None:
-        """Nothing of this archive is run; the first reason is the one that is told."""
+        """Not all of this archive can be read, and nothing of it is run; the first reason is the one that is told."""
+        self._cut = True
+        self._forbid(reason)
+
+    def _forbid(self, reason: Texts) -> None:
+        """Nothing of it is run, for what it holds."""
         self._reason = self._reason or reason
 
     def count(self) -> None:
@@ -203,23 +215,23 @@ class Members:
         try:
             name = name_of(text)
         except Refused as refused:
-            self.refuse(refused.reason)
+            self._forbid(refused.reason)
             return None
         if not name or any(is_junk(part) for part in name):
             return None
         if kind in ("link", "special"):
-            self.refuse(both(f"intake.{kind}", member=printable(text)))
+            self._forbid(both(f"intake.{kind}", member=printable(text)))
         if size > MEMBER:
-            self.refuse(too_large(text, MEMBER))
+            self._forbid(too_large(text, MEMBER))
         before = self._kinds.get(name)
         other = self._folded.setdefault(folded(name), name)
         if self._wanted.may_be_mistaken(name) and (other != name or (before is not None and kind != "folder")):
-            self.refuse(both("intake.twice_inside", member=printable(text)))
+            self._forbid(both("intake.twice_inside", member=printable(text)))
         self._kinds[name] = kind if before is None or before == "folder" else before
         if kind != "file" or before is not None or not self._wanted.may_be(name):
             return None
         if size > self._limit(name):
-            self.refuse(too_large(text, self._limit(name)))
+            self._forbid(too_large(text, self._limit(name)))
             return None
         return name
 
@@ -248,7 +260,7 @@ class Members:
                 shown[lab][deliverable] = self._data[name]
         learner = self._data.get((*root, LEARNER_FILE))
         if self._reason is not None:
-            return Contents(learner, refused=dict.fromkeys(shown, self._reason), reason=self._reason)
+            return Contents(learner, refused=dict.fromkeys(shown, self._reason), reason=self._reason, cut=self._cut)
         return Contents(learner, answers=shown, misplaced=self._misplaced(root, shown))
 
     def _nobody(self, roots: Sequence[Name]) -> Texts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -36,13 +36,15 @@ class Unmapped:
     """Something in the class folder that can't be said to be an answer: shown, never graded, never guessed.
 
     Where it is known whose it is but not what to grade (two answers that differ), `learner` and `labs` name the rows
-    that it leaves ungraded: these were handed in, and are no zero.
+    that it leaves ungraded: these were handed in, and are no zero. With `rest` (an archive that ends in the middle) so
+    may every lab have been of which nothing else of this learner is there.
     """
 
     source: str
     reason: Texts
     learner: str | None = None
     labs: tuple[str, ...] = ()
+    rest: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,16 @@ class Roster:
     learners: tuple[str, ...]
     entries: tuple[Entry, ...]
     unmapped: tuple[Unmapped, ...] = ()
+
+    def unsure(self, labs: Iterable[str]) -> dict[tuple[str, str], Unmapped]:
+        """Of these labs what was handed in, but it isn't known what: (learner, lab) → why. No zero, whatever else."""
+        found: dict[tuple[str, str], Unmapped] = {}
+        labs, known = set(labs), {(entry.learner, entry.lab) for entry in self.entries}
+        for thing in self.unmapped:
+            if thing.learner is not None:
+                rest = [lab for lab in labs if thing.rest and (thing.learner, lab) not in known]
+                found |= {(thing.learner, lab): thing for lab in labs.intersection(thing.labs).union(rest)}
+        return found
 
 
 @dataclass(frozen=True)

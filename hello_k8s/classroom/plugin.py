@@ -17,12 +17,13 @@ import pytest
 
 from hello_k8s import paths
 from hello_k8s.errors import HelloError
-from hello_k8s.grading.plugin import GRADING
+from hello_k8s.grading.plugin import GRADING, NOTHING
 from hello_k8s.grading.subjects import CLASS, Class, HandedIn, Outcome
 from hello_k8s.language import pick, t
 
 if TYPE_CHECKING:
     from hello_k8s.classroom.model import Roster
+    from hello_k8s.grading.verdict import Texts
 
 #: The name below which the controller tells its workers who is who: they'd only read the same archives again.
 _TOLD = "hello_k8s_class"
@@ -51,15 +52,19 @@ def _read(folder: Path, config: pytest.Config) -> Class:
 
     if not folder.is_dir():
         raise pytest.UsageError(t("grading.no_folder", folder=folder))
+    labs = catalog.labs()
     store = paths.state() / "classes" / hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     try:
-        roster = config.stash[ROSTER] = read_class(folder, catalog.labs(), store)
+        roster = config.stash[ROSTER] = read_class(folder, labs, store)
     except HelloError as error:
         raise pytest.UsageError(str(error)) from error
     if not roster.learners:
         raise pytest.UsageError(t("submissions.nobody", folder=folder))
     answers = {(e.learner, e.lab): HandedIn(e.folder, e.seed, e.refused) for e in roster.entries}
-    return Class(roster.learners, answers)
+    unsure = {
+        key: HandedIn(NOTHING, unsure=thing.reason) for key, thing in roster.unsure(lab.id for lab in labs).items()
+    }
+    return Class(roster.learners, answers | unsure)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -69,8 +74,11 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def _class_to_json(members: Class) -> str:
+    def told(texts: Texts | None) -> dict[str, str] | None:
+        return dict(texts) if texts else None
+
     answers = [
-        (*key, str(answer.folder), answer.seed, dict(answer.refused) if answer.refused else None)
+        (*key, str(answer.folder), answer.seed, told(answer.refused), told(answer.unsure))
         for key, answer in members.answers.items()
     ]
     return json.dumps({"learners": members.learners, "answers": answers})
@@ -78,9 +86,7 @@ def _class_to_json(members: Class) -> str:
 
 def _class_of_json(text: str) -> Class:
     told = json.loads(text)
-    answers = {
-        (learner, lab): HandedIn(Path(folder), seed, refused) for learner, lab, folder, seed, refused in told["answers"]
-    }
+    answers = {(learner, lab): HandedIn(Path(folder), *rest) for learner, lab, folder, *rest in told["answers"]}
     return Class(tuple(told["learners"]), answers)
 
 

@@ -12,7 +12,7 @@ import hello_k8s
 from hello_k8s import catalog
 from hello_k8s.catalog import Lab
 from hello_k8s.classroom.intake import read_class
-from hello_k8s.classroom.journal import Journal, key_of
+from hello_k8s.classroom.journal import Journal, digest_of_lab, key_of
 from hello_k8s.classroom.machine import ClassMachine
 from hello_k8s.classroom.model import ClassReport, Entry, Roster, Row
 from hello_k8s.classroom.pool import Outcome, Pool, Task
@@ -64,7 +64,8 @@ class _Course:
 
 
 def plan_class(folder: Path, labs: Sequence[Lab], store: Path) -> tuple[Roster, tuple[Lab, ...]]:
-    """Who handed in what, and the labs of the run: those asked for, else every lab that somebody handed in.
+    """Who handed in what, and the labs of the run: those asked for, else every lab that somebody handed in (where it is
+    only known that somebody did, every lab).
 
     Raises UsageError where `folder` is none or holds no submission of these labs.
     """
@@ -72,7 +73,8 @@ def plan_class(folder: Path, labs: Sequence[Lab], store: Path) -> tuple[Roster, 
         raise UsageError(t("classroom.no_folder", folder=folder), next=t("classroom.no_folder_next"))
     roster = read_class(folder, labs or catalog.labs(), store)
     handed_in = {entry.lab for entry in roster.entries}.union(*(thing.labs for thing in roster.unmapped))
-    chosen = tuple(labs) or tuple(lab for lab in catalog.labs() if lab.id in handed_in)
+    any_lab = not handed_in and any(thing.rest for thing in roster.unmapped)
+    chosen = tuple(labs) or tuple(lab for lab in catalog.labs() if any_lab or lab.id in handed_in)
     if not roster.entries and not roster.unmapped:
         raise UsageError(t("classroom.nobody", folder=folder), next=t("classroom.no_folder_next"))
     return roster, chosen
@@ -122,6 +124,7 @@ def _now() -> str:
 def _planned(roster: Roster, labs: Sequence[Lab], journal: Journal) -> _Course:
     course = _Course()
     by_id = {lab.id: lab for lab in labs}
+    ours = {lab.id: digest_of_lab(lab) for lab in labs}
     for learner in roster.learners:
         for lab in labs:
             course.put(Row(learner, lab.id, "", "not_submitted", _without(lab, "not_submitted", _missing(lab))))
@@ -136,17 +139,15 @@ def _planned(roster: Roster, labs: Sequence[Lab], journal: Journal) -> _Course:
             result = _without(lab, "not_submitted", _missing(lab))
             course.put(Row(entry.learner, lab.id, entry.source, "not_submitted", result))
             continue
-        key = key_of(entry, lab)
+        key = key_of(entry, lab, ours[lab.id])
         if known := journal.known(key):
             course.put(replace(known, source=entry.source))
             course.known += 1
         else:
             course.todo.append(_Plan(entry, lab, key))
             course.put(Row(entry.learner, lab.id, entry.source, "ungraded", None, both("classroom.not_yet")))
-    for thing in roster.unmapped:  # handed in, but not known which: no zero
-        for name in thing.labs:
-            if thing.learner is not None and name in by_id:
-                course.put(Row(thing.learner, name, thing.source, "ungraded", None, thing.reason))
+    for (learner, name), thing in roster.unsure(by_id).items():
+        course.put(Row(learner, name, thing.source, "ungraded", None, thing.reason))
     return course
 
 

@@ -129,13 +129,17 @@ class Attempt:
     def nested(self) -> Nested:
         return self.ground.nested
 
+    def engine(self) -> Engine:
+        """The nested engine, up, with the lab's images in it."""
+        return self.once("engine", lambda: self.nested.up(self.lab.images, self.progress))
+
     def images(self) -> Mapping[str, BuiltImage]:
         """The images of `replay.build`, built."""
         return self.once("images", self._build)
 
     def _build(self) -> dict[str, BuiltImage]:
         folder = self.submission.folder
-        engine = self.nested.up(self.lab.images, self.progress)
+        engine = self.engine()
         built = {}
         for tag, dockerfile in self.lab.replay.build.items():
             if PurePosixPath(dockerfile) not in self.files:

@@ -141,7 +141,7 @@ def _below(found: set[str], folder: PurePosixPath) -> set[str]:
 def read_archive(stream: IO[bytes]) -> tuple[tuple[Layer, ...], dict[str, Any]]:
     """The layers and the configuration in a `docker save` archive, read once from beginning to end.
 
-    Raises ValueError for an archive that is none.
+    Raises ValueError for an archive that is none, tarfile.ReadError for one that is damaged.
     """
     layers: dict[str, Layer] = {}
     documents: dict[str, Any] = {}
@@ -217,10 +217,27 @@ def _layer(stream: Any) -> Layer:
     return Layer(size, tuple(entries))
 
 
+class _Member(tarfile.TarInfo):
+    """A damaged header is an error: tarfile takes one in the middle for the archive's end."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if any(buf):
+                raise tarfile.ReadError(str(error)) from error
+            raise
+
+
 def _members(stream: Any) -> Iterator[tarfile.TarInfo]:
+    begun = False
     try:
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
-            yield from archive
+        with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as archive:
+            for member in archive:
+                begun = True
+                yield member
     except tarfile.ReadError:
+        if begun:  # half a layer is smaller than the whole, and lacks what is in the other half
+            raise
         # A blob that is neither JSON nor a layer: an attestation, or a layer without a single file.
-        return

@@ -2,7 +2,7 @@
 
 A submission says how the lab's own images are to run, with the keys in `_READERS`; each of them becomes an option of
 `docker run` in the nested engine. What reaches beyond the container is refused with its key and why. Where no limit is
-set, or one beyond ours, ours holds, and the report says so.
+set ours holds, and the report says so; one beyond ours is cut down to it.
 """
 
 from __future__ import annotations
@@ -77,26 +77,43 @@ class Service:
     def unlimited(self) -> frozenset[str]:
         """Which of memory, swap, cpus and pids it doesn't limit itself."""
         asked = {"memory": self.memory, "cpus": self.cpus, "pids": self.pids}
-        return frozenset(name for name, value in asked.items() if not value or value < 0)
+        found = {name for name, value in asked.items() if not value or value < 0}
+        return frozenset(found | {"swap"} if "memory" in found or (self.memory_and_swap or 0) < 0 else found)
+
+    @property
+    def swap(self) -> int | None:
+        """Bytes that it may swap beyond its memory, as it asks; None where it doesn't say, or sets no limit."""
+        if not self.memory_and_swap or "swap" in self.unlimited:
+            return None
+        return self.memory_and_swap - (self.memory or 0)
 
     def options(self) -> tuple[str, ...]:
         """Options of `docker run`; limits that aren't set, or are too high, are ours."""
-        memory = min(self.memory or MEMORY, MEMORY)
-        swap = self.memory_and_swap or 0
-        if "memory" in self.unlimited or swap < 0 or swap > 2 * MEMORY:
-            swap = 2 * MEMORY
+        memory = MEMORY if "memory" in self.unlimited else min(self.memory or MEMORY, MEMORY)
+        swap = self._memory_and_swap(memory)
+        reservation = min(self.reservation or 0, MEMORY)
         pids = PIDS if "pids" in self.unlimited else min(self.pids or PIDS, PIDS)
         cpus = CPUS if "cpus" in self.unlimited else min(self.cpus or CPUS, CPUS)
         words = [f"--memory={memory}", f"--memory-swap={swap}", f"--pids-limit={pids}", f"--cpus={cpus:g}"]
         words += [f"--env={name}={value}" for name, value in self.environment.items()]
         words += [f"--tmpfs={each}" for each in self.tmpfs] + [f"--cap-drop={each}" for each in self.cap_drop]
         given = {
-            "memory-reservation": self.reservation, "cpu-shares": self.shares and min(self.shares, SHARES),
+            "memory-reservation": reservation if reservation > 0 else None,
+            "cpu-shares": self.shares and min(self.shares, SHARES),
             "user": self.user, "stop-signal": self.stop_signal, "stop-timeout": self.stop_seconds,
         }  # fmt: skip
         words += [f"--{name}={value}" for name, value in given.items() if value not in (None, "")]
         words += ["--read-only"] * self.read_only + ["--init"] * self.init
         return (*words, *(f"--entrypoint={word}" for word in self.entrypoint[:1]))
+
+    def _memory_and_swap(self, memory: int) -> int:
+        """What both are together, in bytes, where `memory` is the one; 0 is docker's own: as much swap as memory."""
+        if "swap" in self.unlimited:
+            return 2 * MEMORY
+        if self.swap is None:
+            return 0
+        # What it asks for beyond its memory, not the sum. Less than the memory is docker's to refuse: not 0, not -1.
+        return max(1, memory + min(self.swap, MEMORY))
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -151,7 +168,7 @@ def _service(file: str, service: str, values: Any, images: tuple[str, ...]) -> S
         found.setdefault("cpus", quota / period)
     made = Service(name=service, **found)
     ours = {"memory": f"{MEMORY >> 20}m", "cpus": f"{CPUS:g}", "pids": PIDS}
-    notes += [f"{file}: {path}: {limit} — → {ours[limit]}" for limit in sorted(made.unlimited)]
+    notes += [f"{file}: {path}: {limit} — → {ours[limit]}" for limit in sorted(made.unlimited & ours.keys())]
     return replace(made, notes=tuple(notes))
 
 

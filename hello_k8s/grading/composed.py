@@ -52,7 +52,7 @@ class Composed:
         if image in self.attempt.lab.replay.build:
             built = self.attempt.images()[image]
         else:
-            built = BuiltImage(self.attempt.nested.up(self.attempt.lab.images, self.attempt.progress), image)
+            built = BuiltImage(self.attempt.engine(), image)
         return self.attempt.run(built, *service.arguments, options=service.options())
 
     def inside(self, name: str) -> Inside:
@@ -62,9 +62,7 @@ class Composed:
     def _inside(self, name: str) -> Inside:
         service = self.service(name)
         found = look_inside(self.start(name))
-        if not set(FILES["swap"]) & set(found.limits.files) and service.memory_and_swap:
+        if not set(FILES["swap"]) & set(found.limits.files):
             # this kernel keeps no account of swap, so that no file says what was asked for
-            swap = service.memory_and_swap - (service.memory or 0)
-            found = replace(found, limits=replace(found.limits, swap=swap))
-        ours = service.unlimited
-        return found.without(ours | {"swap"} if "memory" in ours else ours)
+            found = replace(found, limits=replace(found.limits, swap=service.swap))
+        return found.without(service.unlimited)

@@ -17,8 +17,9 @@ from hello_k8s.language import both
 
 Object = dict[str, Any]
 
-#: A manifest is written by hand: more than this is a mistake or an attack (in bytes; in values after aliases).
+#: A deliverable is a text that a person wrote: more bytes than this are a mistake or an attack.
 LIMIT_BYTES = 1 << 20
+#: The same for a manifest, in values after aliases.
 LIMIT_VALUES = 50_000
 LIMIT_DOCUMENTS = 200
 _LIMIT_DEPTH = 100

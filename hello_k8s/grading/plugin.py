@@ -14,7 +14,7 @@ import pytest
 
 from hello_k8s import catalog, paths
 from hello_k8s.catalog import Lab
-from hello_k8s.errors import HelloError
+from hello_k8s.errors import HelloError, UsageError
 from hello_k8s.grading import fixtures, guard, report
 from hello_k8s.grading.attempt import Mode
 from hello_k8s.grading.fixtures import ATTEMPT
@@ -25,7 +25,7 @@ from hello_k8s.grading.outcome import outcome
 from hello_k8s.grading.overlay import covered, overlaid
 from hello_k8s.grading.subjects import CARRIED, CLASS, Grading, HandedIn, Subject
 from hello_k8s.grading.verdict import Kind, NotSubmitted, Result, Unmet
-from hello_k8s.language import both, t
+from hello_k8s.language import both, pick, t
 from hello_k8s.progress import SILENT, Progress
 
 #: Seconds that the body of one check may take; what replay builds and starts for it isn't counted.
@@ -218,7 +218,7 @@ def _new_subject(folder: Path, number: int, config: pytest.Config, grading: Grad
         learner = members.learners[number]
         answer = members.answers.get((learner, lab.id)) or HandedIn(NOTHING)
         return Subject(
-            lab, answer.folder, "replay", "submission", learner, number, answer.seed, answer.refused
+            lab, answer.folder, "replay", "submission", learner, number, answer.seed, answer.refused, answer.unsure
         )  # fmt: skip
     submitted = config.getoption("--submission")
     if submitted:
@@ -264,6 +264,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if subject is None:
         return
     attempt = item.stash[ATTEMPT] = subject.begin(item.config.stash[GRADING].ground)
+    if subject.unsure:
+        raise UsageError(pick(subject.unsure))
     if subject.refused:
         raise Unmet(subject.refused)
     if not attempt.files:

@@ -32,11 +32,14 @@ _NODE_ID = re.compile(
 
 @dataclass(frozen=True)
 class HandedIn:
-    """One learner's answer in a class folder. `refused` says why nothing of it is run."""
+    """One learner's answer in a class folder. `refused` says why nothing of it is run, `unsure` why it isn't known what
+    the answer is: then there is no verdict.
+    """
 
     folder: Path
     seed: int = 0
     refused: Texts | None = None
+    unsure: Texts | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ class Subject:
     number: int = 0
     seed: int = 0
     refused: Texts | None = None
+    unsure: Texts | None = None
     progress: Progress = SILENT
     attempt: Attempt | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -143,11 +143,6 @@ class Result:
     @property
     def passed(self) -> bool:
         return bool(self.checks) and all(check.passed for check in self.checks)
-
-    def with_verdict(self, ids: Iterable[str], verdict: Verdict) -> Result:
-        """The same result, the checks named `ids` with another verdict."""
-        chosen = set(ids)
-        return replace(self, checks=tuple(replace(c, verdict=verdict) if c.id in chosen else c for c in self.checks))
 
     def to_dict(self) -> dict[str, Any]:
         """The result as result-1.schema.json describes it."""

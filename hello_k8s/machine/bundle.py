@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hello_k8s import catalog, paths
+from hello_k8s import catalog, files, paths
 from hello_k8s.errors import MachineError
 from hello_k8s.language import t
 from hello_k8s.machine.engine import Engine
@@ -62,12 +62,8 @@ def holds(file: Path, name: str, recipe: str) -> bool:
 
 def save(file: Path, refs: Iterable[str], engine: Engine, progress: Progress) -> None:
     """Write the images `refs` of `engine` into `file`, whole or not at all."""
-    part = file.with_name(f"{file.name}.part{os.getpid()}")
-    try:
+    with files.whole(file) as part:
         engine.run("save", "--output", str(part), *refs, timeout=_SAVE_SECONDS, on_line=progress.line)
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def load(file: Path, engine: Engine, progress: Progress) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hello_k8s import paths
+from hello_k8s import files, paths
 from hello_k8s.errors import ClusterError, CommandFailed
 from hello_k8s.language import t
 from hello_k8s.machine import holding, isolation, kindconfig, loading, ready, tools
@@ -56,8 +56,15 @@ class Cluster:
         """The names of its nodes (and of their containers), the control plane first."""
         return [node.name for node in self._nodes()]
 
+    def identity(self) -> str:
+        """What tells it from every other of its name: the ID of its control plane's container; "" where none is."""
+        return next((node.id for node in self._nodes()), "")
+
     def status(self) -> Status:
-        """absent · partial (killed while it was made) · stopped · paused · running. 0.05 s; asks the engine only."""
+        """absent · partial (not all its nodes are there) · stopped · paused · running. 0.05 s; asks the engine only.
+
+        Raises CommandFailed where the engine can't say.
+        """
         nodes = self._nodes()
         return status_of(nodes, self._expected(nodes))
 
@@ -87,13 +94,14 @@ class Cluster:
             pass
         count = completed_with(self.engine, nodes)
         if count is not None:
-            _write(memory, json.dumps({"ids": ids, "nodes": count}))
+            files.write(memory, json.dumps({"ids": ids, "nodes": count}))
         return count
 
     # -- up and down
 
     def up(self, progress: Progress = SILENT, node_image: str = "", *, probe: bool = True) -> None:
-        """Make, start, resume or mend it, whatever is needed; nothing where it runs. Idempotent.
+        """Make, start, resume or mend it, whatever is needed; nothing where it runs. Idempotent. One that was killed
+        while it was made is made anew; one that was whole and isn't any more is left alone.
 
         `node_image` is a ref on the engine; only making one needs it. With `probe`, the Pod that checks ask
         through is there at the end. Raises ClusterError where it doesn't come up, MachineError for what is
@@ -101,9 +109,13 @@ class Cluster:
         """
         with self._lock():
             nodes = self._nodes()
-            status = status_of(nodes, self._expected(nodes))
+            expected = self._expected(nodes)
+            status = status_of(nodes, expected)
             if status == "partial":
-                self._remove_half(nodes, progress)
+                self._refuse_foreign(nodes)
+                self._refuse_changed(nodes, expected)
+                progress.note(t("cluster.half", name=self.name))
+                self._delete(nodes)
                 status = "absent"
             if status == "absent":
                 self._create(progress, node_image)
@@ -125,7 +137,7 @@ class Cluster:
         tools.ensure_kubectl(self.engine, image, progress)
         self._ensure_network()
         config = self._folder / f"{self.name}.yaml"
-        _write(config, kindconfig.kind_config(self._new_nodes))
+        files.write(config, kindconfig.kind_config(self._new_nodes))
         with progress.step(t("cluster.creating", nodes=self._new_nodes), 30):
             try:
                 run(
@@ -140,7 +152,7 @@ class Cluster:
             self.kubeconfig.chmod(0o600)
             ready.wait(self.api(), self._new_nodes, progress)
         made = self._nodes()
-        _write(self._folder / f"{self.name}.kubeconfig-of", made[0].id)
+        files.write(self._folder / f"{self.name}.kubeconfig-of", made[0].id)
         mark_complete(self.engine, made[0], self._new_nodes)
 
     def _node_image(self, progress: Progress) -> str:
@@ -178,13 +190,8 @@ class Cluster:
         image = self.engine.container(nodes[0].name)
         tools.ensure_kubectl(self.engine, image["Image"] if image else "")
         shown = run([str(kind), "get", "kubeconfig", f"--name={self.name}"], env=self._kind_env(), timeout=60).stdout
-        _write(self.kubeconfig, shown, mode=0o600)
-        _write(memory, control_plane)
-
-    def _remove_half(self, nodes: list[Node], progress: Progress) -> None:
-        self._refuse_foreign(nodes)
-        progress.note(t("cluster.half", name=self.name))
-        self._delete(nodes)
+        files.write(self.kubeconfig, shown, mode=0o600)
+        files.write(memory, control_plane)
 
     def _refuse_foreign(self, nodes: list[Node]) -> None:
         foreign = [node.name for node in nodes if NETWORK not in node.networks]
@@ -193,6 +200,16 @@ class Cluster:
                 t("cluster.not_ours", name=self.name, nodes=", ".join(foreign)),
                 why=t("cluster.not_ours_why"),
                 next=t("cluster.not_ours_next", name=self.name),
+            )
+
+    def _refuse_changed(self, nodes: list[Node], expected: int | None) -> None:
+        """A cluster that was completed may have workloads in it, whatever has become of its nodes."""
+        if expected is not None:
+            shown = ", ".join(f"{node.name} ({node.state})" for node in nodes)
+            raise ClusterError(
+                t("cluster.nodes_changed", name=self.name),
+                why=t("cluster.nodes_changed_why", made=expected, count=len(nodes), nodes=shown),
+                next=t("cluster.nodes_changed_next"),
             )
 
     def _start(self, progress: Progress) -> None:
@@ -224,7 +241,7 @@ class Cluster:
         with self._lock():
             nodes = self._nodes()
             if status_of(nodes, self._expected(nodes)) == "running":
-                _write(self._pause_memory, str(time.time()))
+                files.write(self._pause_memory, str(time.time()))
                 holding.hold(self.engine, nodes[0].name)
             if status_of(nodes, self._expected(nodes)) in ("running", "paused"):
                 self._docker("pause", [node for node in nodes if node.state == "running"])
@@ -370,10 +387,3 @@ class Cluster:
             for obj in kindconfig.objects("probe.yaml", IMAGE=refs["probe"]):
                 api.apply(obj)
             ready.wait_for_pod(api, SYSTEM_NAMESPACE, PROBE_POD)
-
-
-def _write(file: Path, text: str, mode: int = 0o644) -> None:
-    part = file.with_name(f"{file.name}.{os.getpid()}")
-    part.touch(mode=mode)
-    part.write_text(text)
-    part.replace(file)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import re
+import select
 import subprocess
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 from hello_k8s.errors import ClusterError, CommandFailed, MachineError
 from hello_k8s.language import t
 from hello_k8s.machine.engine import Engine
 from hello_k8s.machine.nodes import Node
+from hello_k8s.process import started
 from hello_k8s.progress import Progress
 
 #: On each image that we brought: the ID it has on the engine it came from. IDs differ between image stores
 #: (config or manifest digest), so what the node calls it can't be compared.
 _ID_LABEL = "org.hello-k8s.id"
 _CHUNK = 1 << 20
+#: Seconds in which something has to move: a byte into a node, or the end of an import.
 _STALLED_SECONDS = 600
 
 
@@ -74,24 +79,19 @@ def _stream(ref: str, identity: str, source: Engine, host: Engine, nodes: Sequen
     load_command = ("ctr", "-n", "k8s.io", "images", "import", "--digests", f"--label={_ID_LABEL}={identity}", "-")
     commands = [[*host.prefix, "exec", "-i", node.name, *load_command] for node in nodes]
     commands.append([*source.prefix, "save", ref])
-    pipe = subprocess.PIPE
-    save = subprocess.Popen(commands[-1], stdout=pipe, stderr=pipe, start_new_session=True)
-    sinks = [
-        subprocess.Popen(command, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe, start_new_session=True)
-        for command in commands[:-1]
-    ]
-    with ThreadPoolExecutor(len(sinks) + 1) as pool:
+    pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+    # left in the other order: what is read of their errors ends once they are killed
+    with ThreadPoolExecutor(len(commands)) as pool, ExitStack() as running:
+        sinks = [running.enter_context(started(command, stdin=pipe, stdout=nothing)) for command in commands[:-1]]
+        save = running.enter_context(started(commands[-1]))
         said = [pool.submit(process.stderr.read) for process in (*sinks, save) if process.stderr]
         try:
             _copy(save, sinks)
             codes: list[int | None] = [process.wait(_STALLED_SECONDS) for process in (*sinks, save)]
-        except subprocess.TimeoutExpired:
-            codes = [process.poll() for process in (*sinks, save)]
-        finally:
-            for process in (*sinks, save):
-                if process.poll() is None:
-                    process.kill()
-        outputs = [future.result().decode(errors="replace") for future in said]
+        except subprocess.TimeoutExpired as late:
+            # the others only wait for that one
+            codes = [None if process.args == late.cmd else process.poll() or 0 for process in (*sinks, save)]
+    outputs = [future.result().decode(errors="replace") for future in said]
     for code, output, command in zip(codes, outputs, commands):
         if code != 0:
             raise ClusterError(
@@ -102,16 +102,36 @@ def _stream(ref: str, identity: str, source: Engine, host: Engine, nodes: Sequen
 
 
 def _copy(save: subprocess.Popen[bytes], sinks: Sequence[subprocess.Popen[bytes]]) -> None:
-    open_sinks = [sink.stdin for sink in sinks if sink.stdin]
-    while save.stdout and (data := save.stdout.read(_CHUNK)):
-        for stdin in list(open_sinks):
-            try:
-                stdin.write(data)
-            except BrokenPipeError:
-                open_sinks.remove(stdin)
+    """What `save` prints into each of `sinks`; one that has ended is left out, its exit code says why.
+
+    Raises subprocess.TimeoutExpired, with the command of the one that stands still, where nothing moves any more.
+    """
+    assert save.stdout is not None
+    source = save.stdout.fileno()
+    ends = {sink.stdin.fileno(): sink for sink in sinks if sink.stdin}
+    for end in ends:
+        os.set_blocking(end, False)
+    while _moving(save, reading=[source]) and (data := os.read(source, _CHUNK)):
+        left = dict.fromkeys(ends, memoryview(data))
+        while left:
+            for end in _moving(ends[min(left)], writing=list(left)):
+                try:
+                    left[end] = left[end][os.write(end, left[end]) :]
+                except BrokenPipeError:
+                    del ends[end], left[end]
+                    continue
+                if not left[end]:
+                    del left[end]
     for sink in sinks:
-        try:
-            if sink.stdin:
-                sink.stdin.close()
-        except BrokenPipeError:
-            pass
+        if sink.stdin:
+            sink.stdin.close()
+
+
+def _moving(
+    process: subprocess.Popen[bytes], reading: Sequence[int] = (), writing: Sequence[int] = ()
+) -> Sequence[int]:
+    """Those of the pipes that are ready; TimeoutExpired, as that of `process`, where none is for too long."""
+    readable, writable, _ = select.select(reading, writing, (), _STALLED_SECONDS)
+    if not readable and not writable:
+        raise subprocess.TimeoutExpired(process.args, _STALLED_SECONDS)
+    return [*readable, *writable]

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hello_k8s import paths
+from hello_k8s import files, paths
 from hello_k8s.errors import CommandFailed, EngineError, MachineError
 from hello_k8s.language import t
 from hello_k8s.machine.engine import Engine, user_engine
@@ -100,9 +100,7 @@ class Nested:
         if wanted - known:
             ensure(sorted(wanted - known), self.engine, progress, upstream_names=True)
         hashes = {name: recipe_of(name) for name in known | wanted}
-        part = self._marker.with_suffix(f".{os.getpid()}")
-        part.write_text(json.dumps({"started": state["started"], "images": hashes}))
-        part.replace(self._marker)
+        files.write(self._marker, json.dumps({"started": state["started"], "images": hashes}))
 
     def _known(self, state: dict[str, Any]) -> set[str] | None:
         """Images known to be inside since this very start, of today's recipe; None where nothing is known."""

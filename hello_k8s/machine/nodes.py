@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from hello_k8s.errors import CommandFailed
 from hello_k8s.machine.engine import Engine
 from hello_k8s.machine.ready import seconds_of
 
@@ -20,11 +21,15 @@ CLUSTER_LABEL = "io.x-k8s.kind.cluster"
 ROLE_LABEL = "io.x-k8s.kind.role"
 #: Written into the control plane when everything is up; a cluster without it was killed while it was made.
 _COMPLETE = "/kind/hello-k8s.json"
+#: How the engine says that a container doesn't have a file (containerFileNotFound in moby's daemon/errors.go).
+_NO_SUCH_FILE = "Could not find the file"
+#: What a node is in that runs again after `docker start`, or by itself.
+_DOWN = {"exited", "created", "restarting"}
 
 
 @dataclass(frozen=True)
 class Node:
-    """One node's container: `state` as docker says it (running, paused, exited, created, restarting, dead)."""
+    """One node's container. `state` is docker's: running, paused, exited, created, restarting, removing, dead."""
 
     id: str
     name: str
@@ -61,7 +66,7 @@ def status_of(nodes: Sequence[Node], expected: int | None) -> Status:
         return "running"
     if states <= {"running", "paused"}:
         return "paused"
-    return "stopped" if states <= {"running", "paused", "exited", "created"} else "partial"
+    return "stopped" if states <= {"running", "paused", *_DOWN} else "partial"
 
 
 def were_up(engine: Engine, cluster: str, begun: float, ended: float, settled: float = 0.0) -> bool:
@@ -94,12 +99,18 @@ def mark_complete(engine: Engine, control_plane: Node, count: int) -> None:
 
 
 def completed_with(engine: Engine, nodes: Iterable[Node]) -> int | None:
-    """How many nodes this cluster was completed with; None where it never was. Works on stopped and paused ones."""
+    """How many nodes this cluster was completed with; None where it never was. Works on stopped and paused ones.
+
+    Raises CommandFailed where docker can't say, EngineError where no engine answers: what never was may be deleted.
+    """
     control_plane = next((node for node in nodes if node.role == "control-plane"), None)
     if control_plane is None:
         return None
-    done = engine.run("cp", f"{control_plane.name}:{_COMPLETE}", "-", check=False)
-    if done.code != 0:
-        return None
-    start, end = done.stdout.find("{"), done.stdout.find("}")
-    return int(json.loads(done.stdout[start : end + 1])["nodes"])
+    try:
+        copied = engine.run("cp", f"{control_plane.name}:{_COMPLETE}", "-").stdout
+    except CommandFailed as failed:
+        if _NO_SUCH_FILE in failed.output:
+            return None
+        raise
+    start, end = copied.find("{"), copied.find("}")
+    return int(json.loads(copied[start : end + 1])["nodes"])

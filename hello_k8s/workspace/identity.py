@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import re
 import secrets
 import time
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hello_k8s import paths
+from hello_k8s import files, paths
 from hello_k8s.catalog import Lab
 from hello_k8s.errors import UsageError
 from hello_k8s.language import t
@@ -54,10 +53,7 @@ def introduce(name: str) -> Learner:
     if not file.exists():
         if not ID.fullmatch(name):
             raise UsageError(t("lab.wrong_id", id=name), why=t("lab.id_expected"))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        written = file.with_suffix(".toml.new")
-        written.write_text(f'id = "{name}"\nseed = {1 + secrets.randbelow(2**31 - 1)}\n', "utf-8")
-        written.replace(file)
+        files.write(file, f'id = "{name}"\nseed = {1 + secrets.randbelow(2**31 - 1)}\n')
     return learner()
 
 
@@ -126,10 +122,7 @@ class Memory:
 
     def _write(self, changed: Mapping[str, Any]) -> None:
         self._values |= {"lab": self._lab, "used": time.time(), **changed}
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        written = self._file.with_suffix(f".{os.getpid()}.new")
-        written.write_text(json.dumps(self._values, ensure_ascii=False, indent=1), "utf-8")
-        written.replace(self._file)
+        files.write(self._file, json.dumps(self._values, ensure_ascii=False, indent=1))
 
 
 def _folder() -> Path:

@@ -10,14 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hello_k8s import catalog, paths, workspace
+from hello_k8s import catalog, files, paths, workspace
 from hello_k8s.catalog import Lab
 from hello_k8s.errors import HelloError, UsageError
+from hello_k8s.grading.manifests import LIMIT_BYTES
 from hello_k8s.language import t
 from hello_k8s.workspace.identity import learner, learner_file
-
-#: A deliverable is a Dockerfile, a manifest, a script: larger than this (bytes) it is something else.
-LIMIT = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -50,11 +48,7 @@ def pack(labs: Sequence[Lab] = (), output: Path | None = None) -> Packed:
         for name in present:
             entries[f"{who.id}/{lab.id}/{name}"] = _content(workspace.folder_of(lab) / name)
         contents.append((lab.id, tuple(present), tuple(absent)))
-    data = archived(entries, file.name)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    written = file.with_name(file.name + ".new")
-    written.write_bytes(data)
-    written.replace(file)
+    files.write(file, archived(entries, file.name))
     return Packed(file, tuple(contents))
 
 
@@ -66,8 +60,8 @@ def archived(entries: Mapping[str, bytes], name: str) -> bytes:
 def _content(file: Path) -> bytes:
     if not file.resolve().is_relative_to(paths.workspace().resolve()):
         raise HelloError(t("lab.pack_link", file=workspace.shown(file)), next=t("lab.pack_link_next"))
-    if file.stat().st_size > LIMIT:
-        raise HelloError(t("lab.pack_large", file=workspace.shown(file), limit=LIMIT // 1024))
+    if file.stat().st_size > LIMIT_BYTES:
+        raise HelloError(t("lab.pack_large", file=workspace.shown(file), limit=LIMIT_BYTES // 1024))
     return file.read_bytes()
 
 

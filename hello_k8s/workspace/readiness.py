@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hello_k8s import paths
+from hello_k8s import files, paths
 from hello_k8s.catalog import Lab
 from hello_k8s.errors import MachineError
 from hello_k8s.language import t
@@ -15,10 +15,13 @@ from hello_k8s.progress import Progress
 
 #: An image that usually takes longer to build (seconds) is left to `./hello-k8s start`.
 QUICK = 120
+#: What a submission may not make, but the learner can at the live cluster.
+_LIVE_ONLY = ("Role", "RoleBinding", "LimitRange", "ResourceQuota")
 
 if TYPE_CHECKING:
     from hello_k8s.machine.cluster import Cluster
     from hello_k8s.machine.engine import Engine
+    from hello_k8s.machine.kubeapi import KubeApi
 
 
 def wake(lab: Lab, progress: Progress) -> None:
@@ -101,23 +104,36 @@ def _make_namespace(lab: Lab, cluster: Cluster, progress: Progress) -> None:
 def refresh(lab: Lab, progress: Progress) -> Path | None:
     """After `lab reset`: delete the lab's namespace and make it anew; returns where its objects were written first.
 
-    Where the cluster isn't running there is nothing to do now: `lab start` makes the namespace.
+    Where the cluster isn't running there is nothing to do now: `lab start` makes the namespace. Raises ApiError,
+    ClusterError or OSError, having deleted nothing, where an object can't be read or written.
     """
     from hello_k8s.machine.cluster import Cluster
-    from hello_k8s.process import run
 
     cluster = Cluster()
     if cluster.status() == "paused":
         cluster.resume()
     if cluster.attach() != "running":
         return None
-    environment = cluster.environment()
-    kinds = "deployments,services,configmaps,pods"
-    objects = run(["kubectl", "get", kinds, "-n", lab.namespace, "-o", "yaml"], env=environment, timeout=30)
-    kept = paths.workspace() / ".kept" / time.strftime("%Y%m%d-%H%M%S") / lab.id / "live.yaml"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(objects.stdout, "utf-8")
+    kept = _keep_live(lab, cluster.api())
     with progress.step(t("lab.step_delete_namespace", namespace=lab.namespace), 15):
         cluster.api().delete("Namespace", lab.namespace, None, wait=True)
     _make_namespace(lab, cluster, progress)
     return kept
+
+
+def _keep_live(lab: Lab, api: KubeApi) -> Path:
+    import yaml
+
+    from hello_k8s.grading.slots import KINDS
+
+    found = [obj for kind in (*KINDS, *_LIVE_ONLY) for obj in api.list(kind, lab.namespace) if not _is_owned(obj)]
+    for obj in found:
+        obj["metadata"].pop("managedFields", None)
+    text = yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": found}, allow_unicode=True, sort_keys=False)
+    kept = paths.workspace() / ".kept" / time.strftime("%Y%m%d-%H%M%S") / lab.id / "live.yaml"
+    return files.write(kept, text, mode=0o600)  # there are Secrets in it
+
+
+def _is_owned(obj: Mapping[str, Any]) -> bool:
+    """Whether a controller makes it, out of another object that is kept."""
+    return any(owner.get("controller") for owner in obj["metadata"].get("ownerReferences", ()))

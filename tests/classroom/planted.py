@@ -37,6 +37,7 @@ FILES: dict[str, bytes] = {
     "pyproject.toml": b"[tool.pytest.ini_options]\naddopts = '--co'\n",
     "lab.toml": b"order = 1\nneeds = []\n",
     "given/back.yaml": b"nonsense",
+    "steps.sh": b'#!/bin/sh\nenv; cat "$KUBECONFIG"; ls -l /var/run/docker.sock; kubectl get secrets -A\n',
     "result.json": b'{"schema": 1, "earned": 10}',
 }
 

@@ -21,7 +21,7 @@ from hello_k8s.catalog import Lab
 from hello_k8s.classroom.archives import read_archive
 from hello_k8s.classroom.intake import read_class
 from hello_k8s.classroom.members import Contents, Refused, Wanted, name_of, printable
-from hello_k8s.workspace.packing import LIMIT as DELIVERABLE
+from hello_k8s.grading.manifests import LIMIT_BYTES as DELIVERABLE
 from hello_k8s.workspace.packing import archived
 from tests.unit.hostile_archives import ANONYMOUS, Hostile, Member, Zipped, tar, zipped
 

@@ -21,7 +21,7 @@ FLOORS = [
     {"machine"},
     {"catalog"},
     {"tomlfile"},
-    {"process"},
+    {"process", "files"},
     {"progress", "paths"},
     {"errors"},
     {"language"},
@@ -34,7 +34,7 @@ NEIGHBOURS = {
     ("authoring", "notebooks"): "verify looks at a section's notebooks",
     ("authoring", "book"): "verify looks at a section's pages",
     ("book", "booktools"): "the build uses its own Sphinx extensions",
-    ("classroom", "workspace"): "a class is made of what lab pack packs: one learner's name, one limit",
+    ("classroom", "workspace"): "a class is made of what lab pack packs: one learner's name",
 }
 
 

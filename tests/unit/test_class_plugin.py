@@ -153,6 +153,19 @@ def test_a_class_in_one_process(run: Pytest, hand_in: Callable[..., Path], tmp_p
     assert not {"failure", "error"} & told["test_machine[lee]"]
 
 
+@pytest.mark.parametrize("several", [(), SEVERAL], ids=["one process", "several"])
+def test_what_was_handed_in_twice_and_differs_is_no_zero(
+    run: Pytest, hand_in: Callable[..., Path], several: tuple[str, ...]
+) -> None:
+    folder = hand_in(kim="3", lee="5")
+    shutil.copytree(folder / "from lee", folder / "lee again")
+    (folder / "lee again/ch9/tiny/answer.txt").write_text("3")
+    done = run("labs", f"--submissions={folder}", *several)
+    expected = {("kim", "ch9/tiny"): "4/4", ("kim", "ch9/other"): "0/4 (not submitted)",
+                ("lee", "ch9/tiny"): "ungraded", ("lee", "ch9/other"): "0/4 (not submitted)"}  # fmt: skip
+    assert rows(done.stdout) == expected, done.stdout
+
+
 def test_a_class_in_several_processes_one_of_which_is_lost(
     run: Pytest, hand_in: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,8 +16,10 @@ import pytest
 
 from hello_k8s import paths
 from hello_k8s.catalog import Lab, read_lab
+from hello_k8s.classroom import journal
+from hello_k8s.classroom import run as class_run
 from hello_k8s.classroom.journal import NAME, Journal, key_of
-from hello_k8s.classroom.model import ClassReport, Entry, Row
+from hello_k8s.classroom.model import ClassReport, Entry, Roster, Row
 from hello_k8s.classroom.places import Places
 from hello_k8s.classroom.run import ATTEMPTS, Watcher, grade_class
 from hello_k8s.errors import MachineError, UsageError
@@ -147,12 +150,91 @@ def test_nobody_is_graded_where_the_solution_fails(lab: Lab, classroom: Callable
         graded(lab, classroom(ann="3"))
 
 
-def test_a_lab_that_changed_is_graded_anew(lab: Lab, tmp_path: Path) -> None:
-    entry = Entry("ann", "ch9/tiny", lab.solution, "ann")
-    before = key_of(entry, lab)
-    assert key_of(entry, lab) == before
-    (lab.folder / "checks.py").write_text("def test_three(submission):\n    pass\n")
-    assert key_of(entry, lab) != before
+IMAGE = """
+name = "test/{name}:1"
+kind = "dockerfile"
+usual_seconds = 1
+title = {{ ko = "시험", en = "Test" }}
+"""
+
+
+@pytest.fixture
+def answered(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Entry, Lab]:
+    """An answer to the lab as it could be, with a file of every kind around it, and the answered lab."""
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared/main.go").write_text("package main")
+    for name in ("tiny", "engine", "node", "probe"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        (tmp_path / "images" / name / "image.toml").write_text(IMAGE.format(name=name))
+        (tmp_path / "images" / name / "Dockerfile").write_text("FROM scratch\n")
+    monkeypatch.setattr(paths, "IMAGES", tmp_path / "images")
+    monkeypatch.setattr(journal, "GRADER", tmp_path / "grading")
+    needs = LAB.replace("needs = []", 'needs = ["docker", "cluster", "image:tiny"]')
+    (lab.folder / "lab.toml").write_text(f'include = {{ "main.go" = "{tmp_path}/shared/main.go" }}\n{needs}')
+    for name in COUNTS + ASIDE:
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    return Entry("ann", "ch9/tiny", lab.solution, "ann"), read_lab(lab.folder, lab.folder.parent.parent)
+
+
+COUNTS = [
+    "labs/ch9/tiny/checks.py", "labs/ch9/tiny/lab.toml", "labs/ch9/tiny/own.py", "labs/ch9/tiny/helper.py",
+    "labs/ch9/tiny/given/back.yaml", "labs/ch9/tiny/data/deep/table.json", "labs/ch9/tiny/start/answer.txt",
+    "labs/ch9/tiny/start/.dockerignore", "shared/main.go", "images/tiny/Dockerfile", "images/engine/Dockerfile",
+    "images/node/Dockerfile", "images/probe/Dockerfile", "grading/replay.py", "grading/result-1.schema.json",
+]  # fmt: skip
+ASIDE = [
+    "labs/ch9/tiny/README.ko.md", "labs/ch9/tiny/README.en.md", "labs/ch9/tiny/solution/notes.txt",
+    "labs/ch9/tiny/mutants/four/answer.txt", "labs/ch9/tiny/__pycache__/own.pyc", "labs/ch9/tiny/.cache/x",
+    "labs/ch9/tiny/data/.DS_Store", "images/other/Dockerfile", "grading/__pycache__/replay.pyc",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_whatever_decides_and_changed_is_graded_anew(answered: tuple[Entry, Lab], tmp_path: Path, name: str) -> None:
+    before = key_of(*answered)
+    assert key_of(*answered) == before
+    file = tmp_path / name
+    file.write_text(f"{file.read_text()}\n# changed\n")
+    journal.digest_of_grader.cache_clear()  # what another process reads
+    assert key_of(*answered) != before
+    file.rename(file.with_name("renamed"))
+    journal.digest_of_grader.cache_clear()
+    assert key_of(*answered) != before
+
+
+@pytest.mark.parametrize("name", ASIDE)
+def test_what_decides_nothing_is_not_graded_anew(answered: tuple[Entry, Lab], tmp_path: Path, name: str) -> None:
+    before = key_of(*answered)
+    (tmp_path / name).write_text("changed")
+    journal.digest_of_grader.cache_clear()
+    assert key_of(*answered) == before
+
+
+def test_another_official_image_is_graded_anew(
+    answered: tuple[Entry, Lab], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = key_of(*answered)
+    shutil.copytree(tmp_path / "images", tmp_path / "newer")
+    monkeypatch.setattr(paths, "IMAGES", tmp_path / "newer")
+    assert key_of(*answered) == before
+    shutil.copytree(tmp_path / "images", tmp_path / "newest")
+    monkeypatch.setattr(paths, "IMAGES", tmp_path / "newest")
+    (tmp_path / "newest/tiny/image.toml").write_text(f'upstream = "tiny@sha256:1"\n{IMAGE.format(name="tiny")}')
+    assert key_of(*answered) != before
+
+
+def test_a_lab_is_read_once_for_a_whole_class(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    real = journal.digest_of_lab
+    monkeypatch.setattr(class_run, "digest_of_lab", lambda lab: read.append(lab.id) or real(lab))
+    names = tuple(f"l{number:04}" for number in range(1000))
+    roster = Roster(names, tuple(Entry(name, lab.id, lab.solution, name) for name in names))
+    course = class_run._planned(roster, [lab], Journal(tmp_path))
+    assert read == [lab.id]
+    assert len({plan.key for plan in course.todo}) == 1000
+    assert course.todo[0].key == key_of(roster.entries[0], lab)
 
 
 def test_a_line_that_was_cut_off_does_not_count(home: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hello_k8s.errors import ClusterError
+from hello_k8s.errors import ClusterError, CommandFailed
 from hello_k8s.machine import kindconfig, loading, nodes, ready, tools
 from hello_k8s.machine.cluster import Cluster
 from hello_k8s.machine.engine import Engine
@@ -36,7 +36,10 @@ def some(*states: str, network: str = "hello-k8s") -> list[Node]:
         (("exited", "exited", "exited"), 3, "stopped"),
         (("exited", "running", "running"), 3, "stopped"),
         (("paused", "exited", "paused"), 3, "stopped"),
+        (("running", "restarting", "running"), 3, "stopped"),
+        (("running", "restarting", "running"), None, "partial"),
         (("dead", "running", "running"), 3, "partial"),
+        (("running", "running", "removing"), 3, "partial"),
         (("running",), 1, "running"),
     ],
 )
@@ -51,15 +54,22 @@ def test_workers_alone_are_no_cluster() -> None:
 
 @pytest.fixture
 def fake_docker(tmp_path: Path) -> Engine:
-    """A docker command that prints what is in `ps` and `marker`, and writes down what it was asked."""
+    """A docker command that prints what is in `ps` and `marker`, and writes down what it was asked.
+
+    Where there is no `marker`, copying it fails as docker says it, or with what is in `broken`.
+    """
     program = tmp_path / "docker"
     program.write_text(
         f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\ncase "$1" in\n'
-        f"ps) cat {tmp_path}/ps;;\ncp) cat {tmp_path}/marker 2>/dev/null || exit 1;;\n"
+        f"ps) cat {tmp_path}/ps;;\n"
+        f"cp) cat {tmp_path}/marker 2>/dev/null || {{ cat {tmp_path}/broken >&2; exit 1; }};;\n"
+        "version) echo 28.2;;\n"
         'container) echo \'[{"Image": "sha256:00"}]\';;\nesac\n'
     )
     program.chmod(0o755)
     (tmp_path / "asked").touch()
+    missing = "Error response from daemon: Could not find the file /kind/hello-k8s.json in container n0"
+    (tmp_path / "broken").write_text(missing)
     return Engine((str(program),))
 
 
@@ -89,6 +99,53 @@ def test_status_of_a_cluster_that_another_checkout_made(fake_docker: Engine, tmp
     assert cluster.status() == "partial"
 
 
+def asked(tmp_path: Path) -> list[str]:
+    """The verbs of what the fake docker was asked."""
+    return [line.split()[0] for line in (tmp_path / "asked").read_text().splitlines()]
+
+
+def test_only_a_cluster_that_was_never_completed_is_removed(
+    fake_docker: Engine, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Made(Exception):
+        pass
+
+    def create(*_: object) -> None:
+        raise Made
+
+    monkeypatch.setattr(Cluster, "_create", create)
+    (tmp_path / "ps").write_text(lines(some("running", "created")))
+    with pytest.raises(Made):
+        Cluster("some", engine=fake_docker).up()
+    assert "rm" in asked(tmp_path)
+
+
+def test_where_docker_cannot_say_whether_it_was_completed_nothing_is_removed(
+    fake_docker: Engine, tmp_path: Path, home: Path
+) -> None:
+    """A full disk, an engine that is busy: each was once taken for a cluster that is half made."""
+    (tmp_path / "ps").write_text(lines(some("running", "running", "running")))
+    (tmp_path / "broken").write_text("Error response from daemon: no space left on device")
+    cluster = Cluster("some", engine=fake_docker)
+    for ask in (cluster.status, cluster.up):
+        with pytest.raises(CommandFailed, match="no space left"):
+            ask()
+    assert "rm" not in asked(tmp_path)
+
+
+@pytest.mark.parametrize("states", [("running", "running"), ("running",) * 4, ("running", "dead", "running")])
+def test_a_whole_cluster_whose_nodes_have_changed_is_left_alone(
+    fake_docker: Engine, tmp_path: Path, home: Path, states: tuple[str, ...]
+) -> None:
+    (tmp_path / "ps").write_text(lines(some(*states)))
+    (tmp_path / "marker").write_bytes(marker(3))
+    with pytest.raises(ClusterError, match="`some`") as refused:
+        Cluster("some", engine=fake_docker).up()
+    assert "n1" in refused.value.why and states[1] in refused.value.why
+    assert "./hello-k8s delete" in refused.value.next
+    assert "rm" not in asked(tmp_path)
+
+
 def test_the_control_plane_comes_first(fake_docker: Engine, tmp_path: Path) -> None:
     (tmp_path / "ps").write_text(lines(list(reversed(some("running", "running", "running")))))
     assert [node.name for node in nodes.find_nodes(fake_docker, "some")] == ["n0", "n1", "n2"]
@@ -101,8 +158,7 @@ def test_a_cluster_of_somebody_else_is_left_alone(fake_docker: Engine, tmp_path:
         cluster.up()
     with pytest.raises(ClusterError, match="theirs"):
         cluster.delete()
-    asked = (tmp_path / "asked").read_text()
-    assert "rm" not in asked.split()
+    assert "rm" not in asked(tmp_path)
 
 
 def test_kind_config() -> None:
@@ -158,7 +214,7 @@ def test_stop_leaves_a_cluster_of_somebody_else_alone(fake_docker: Engine, tmp_p
     with pytest.raises(ClusterError, match="theirs") as refused:
         Cluster("theirs", engine=fake_docker).stop()
     assert refused.value.next
-    assert "stop" not in (tmp_path / "asked").read_text().split()
+    assert "stop" not in asked(tmp_path)
 
 
 def test_a_lost_state_folder_is_filled_again(

@@ -80,6 +80,12 @@ def test_what_is_run_and_how(tmp_path: Path) -> None:
         ("mem_limit: 64m", 64, 0, 100, "1"),
         ("mem_limit: 64m\nmemswap_limit: -1", 64, 512, 100, "1"),
         ("mem_limit: 8g\nmemswap_limit: 9g\ncpus: 64\npids_limit: 100000", 256, 512, 100, "1"),
+        ("mem_limit: 512m\nmemswap_limit: 512m", 256, 256, 100, "1"),
+        ("mem_limit: 512m\nmemswap_limit: 576m", 256, 320, 100, "1"),
+        ("mem_limit: 64m\nmemswap_limit: 4g", 64, 320, 100, "1"),
+        ("mem_limit: 8g", 256, 0, 100, "1"),
+        ("mem_limit: -1\nmemswap_limit: -1", 256, 512, 100, "1"),
+        ("mem_limit: -1\nmemswap_limit: 64m\ncpus: -1", 256, 512, 100, "1"),
         ("memswap_limit: 64m\ncpus: 0\npids_limit: -1", 256, 512, 100, "1"),
     ],
 )
@@ -87,6 +93,43 @@ def test_ours_hold_where_none_are_set(tmp_path: Path, lines: str, memory: int, s
     assert web(tmp_path, lines).options()[:4] == (
         f"--memory={memory << 20}", f"--memory-swap={swap << 20}", f"--pids-limit={pids}", f"--cpus={cpus}",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("swap", ["300m", "256m", "268435455b"])
+def test_less_swap_than_memory_is_refused_by_docker_as_ever(tmp_path: Path, swap: str) -> None:
+    """Not even ours makes it one of docker's words: 0 is "as much again", -1 is "no limit"."""
+    said = web(tmp_path, f"mem_limit: 512m\nmemswap_limit: {swap}").options()[1]
+    assert 0 < int(said.removeprefix("--memory-swap=")) < 256 << 20
+
+
+@pytest.mark.parametrize(
+    ("lines", "reservation"),
+    [("mem_limit: 512m\nmem_reservation: 400m", 256), ("mem_limit: 64m\nmem_reservation: 32m", 32),
+     ("mem_reservation: -1", None), ("mem_limit: 512m\nmem_reservation: 0", None)],
+)  # fmt: skip
+def test_a_reservation_fits_into_what_is_ours(tmp_path: Path, lines: str, reservation: int | None) -> None:
+    """More than the limit, or -1, would be refused by docker."""
+    said = [word for word in web(tmp_path, lines).options() if word.startswith("--memory-reservation")]
+    assert said == ([] if reservation is None else [f"--memory-reservation={reservation << 20}"])
+
+
+@pytest.mark.parametrize(
+    ("lines", "swap"),
+    [("mem_limit: 512m\nmemswap_limit: 512m", 0), ("mem_limit: 64m\nmemswap_limit: 96m", 32 << 20),
+     ("mem_limit: 64m\nmemswap_limit: -1", None), ("mem_limit: 64m", None), ("memswap_limit: 64m", None),
+     ("mem_limit: -1\nmemswap_limit: 64m", None)],
+)  # fmt: skip
+def test_the_swap_that_was_asked_for(tmp_path: Path, lines: str, swap: int | None) -> None:
+    assert web(tmp_path, lines).swap == swap
+
+
+@pytest.mark.parametrize(
+    ("lines", "unlimited"),
+    [("user: '1'", {"memory", "swap"}), ("mem_limit: -1\nmemswap_limit: 64m", {"memory", "swap"}),
+     ("mem_limit: 64m\nmemswap_limit: -1", {"swap"}), ("mem_limit: 64m", set()), ("mem_limit: 8g", set())],
+)  # fmt: skip
+def test_a_check_sees_no_limit_where_ours_holds(tmp_path: Path, lines: str, unlimited: set[str]) -> None:
+    assert web(tmp_path, f"{lines}\ncpus: 0.5\npids_limit: 50").unlimited == unlimited
 
 
 def test_what_was_left_out_or_is_ours_is_told(tmp_path: Path) -> None:

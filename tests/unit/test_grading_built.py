@@ -67,6 +67,39 @@ def test_a_layer_that_looks_like_json_and_one_with_nothing():
     assert [each.size for each in layers] == [600, 0]
 
 
+def _cut(data):
+    return data[:-9000]
+
+
+def _flipped(data):
+    """A damaged header in the middle, which tarfile takes for the end."""
+    at = data.index(b"usr/local/go")
+    return data[:at] + b"?" + data[at + 1 :]
+
+
+@pytest.mark.parametrize("pack", [lambda data: data, gzip.compress], ids=["unpacked", "compressed"])
+@pytest.mark.parametrize("damage", [_cut, _flipped])
+def test_a_damaged_layer_is_not_a_smaller_one(pack, damage):
+    damaged = damage(layer(etc__passwd=10, usr__local__go=30_000))
+    members = {"a": pack(damaged), "c.json": CONFIG}
+    with pytest.raises(tarfile.ReadError):
+        read_archive(archive(members, [{"Config": "c.json", "Layers": ["a"]}]))
+
+
+def test_a_blob_that_is_no_layer_is_left_out():
+    members = {"a": layer(app=7), "b": b"an attestation".ljust(2000, b"."), "c.json": CONFIG}
+    layers, _ = read_archive(archive(members, [{"Config": "c.json", "Layers": ["a"]}]))
+    assert [each.size for each in layers] == [7]
+
+
+def test_a_layer_without_an_end_is_whole():
+    """Not everything that writes layers ends them with two empty blocks."""
+    data = layer(app=500)
+    members = {"a": data[: 512 * 3], "c.json": CONFIG}
+    layers, _ = read_archive(archive(members, [{"Config": "c.json", "Layers": ["a"]}]))
+    assert [each.size for each in layers] == [500]
+
+
 def test_what_is_no_archive():
     with pytest.raises(tarfile.ReadError):
         read_archive(io.BytesIO(b"no"))

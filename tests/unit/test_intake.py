@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
@@ -19,12 +21,14 @@ from hypothesis import strategies as st
 
 from hello_k8s import catalog
 from hello_k8s.catalog import Lab
-from hello_k8s.classroom import members
+from hello_k8s.classroom import exports, members
 from hello_k8s.classroom.intake import read_class
 from hello_k8s.classroom.model import Roster, Unmapped
-from hello_k8s.classroom.run import grade_class
+from hello_k8s.classroom.run import grade_class, plan_class
 from hello_k8s.errors import UsageError
+from hello_k8s.workspace.identity import ID
 from hello_k8s.workspace.packing import archived
+from tests.unit.hostile_archives import Member, tar
 
 FIRST, SECOND = "ch1/multi-stage", "ch2/service"
 ANSWER = b"FROM debian\n"
@@ -220,6 +224,74 @@ def test_what_is_not_known_is_ungraded_and_no_zero(course: Class) -> None:
     assert row.reason is not None and "more than once" in row.reason["en"]
 
 
+def cut_off(learner: str, *files: str) -> bytes:
+    """A tar by hand, learner.toml first, that wasn't sent to its end: after `files` comes the beginning of another."""
+    entries = [Member(f"{learner}/learner.toml", identity(learner))]
+    entries += [Member(f"{learner}/{name}", ANSWER) for name in files]
+    return tar([*entries, Member(f"{learner}/{SECOND}/front.yaml", b"x" * 4000)])[: 1024 * (1 + len(files)) + 300]
+
+
+@pytest.mark.parametrize("files", [(), (DOCKERFILE,)], ids=["nothing but learner.toml", "one lab"])
+def test_an_archive_that_ends_in_the_middle_may_hold_more(course: Class, files: tuple[str, ...]) -> None:
+    course.lay("", {"kim.tar": cut_off("kim", *files)})
+    roster = course.read()
+    assert roster.learners == ("kim",)
+    assert [(entry.lab, bool(entry.refused)) for entry in roster.entries] == [(FIRST, True)] * len(files)
+    assert (only(roster).source, only(roster).learner, only(roster).rest) == ("kim.tar", "kim", True)
+    assert "ends in the middle" in only(roster).reason["en"]
+
+
+def test_an_archive_that_was_read_and_refused_holds_no_more(course: Class) -> None:
+    course.pack("kim.tar.gz", handed_in("kim", **{"../../x": b""}))
+    assert not course.read().unmapped
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("labs", [LABS, ()], ids=["named labs", "every lab that was handed in"])
+def test_what_may_have_been_cut_off_is_ungraded_in_every_export(course: Class, labs: tuple[Lab, ...]) -> None:
+    course.lay("", {"kim.tar": cut_off("kim")})
+    output = course.folder.parent / "results"
+    report = grade_class(course.folder, labs=labs, output=output)
+    for lab in LABS:
+        row = report.row("kim", lab.id)
+        assert (row.state, row.earned, row.source) == ("ungraded", None, "kim.tar")
+        assert row.reason is not None and "ends in the middle" in row.reason["en"]
+    exports.write(report, output)
+    (line,) = csv.DictReader((output / "grades.csv").read_text("utf-8-sig").splitlines())
+    assert (line["points"], line["state"], line[f"{SECOND} state"]) == ("", "ungraded", "ungraded")
+    found = json.loads((output / "class.json").read_text("utf-8"))
+    assert {(each["state"], each["earned"]) for each in (*found["rows"], *found["learners"])} == {("ungraded", None)}
+    suites = ElementTree.parse(output / "junit.xml").getroot()
+    assert suites.get("failures") == "0" and suites.get("errors") == suites.get("tests") != "0"
+    assert (output / "gradescope/kim/ungraded.json").exists() and not list(output.rglob("results.json"))
+
+
+@pytest.mark.usefixtures("home")
+def test_what_came_whole_elsewhere_is_not_cut_off(course: Class) -> None:
+    """What is refused needs no machine either."""
+    course.lay("", {"kim-1.tar": cut_off("kim")})
+    course.lay("kim-2", handed_in("kim"))
+    (course.folder / "kim-2" / DOCKERFILE).unlink()
+    (course.folder / "kim-2" / DOCKERFILE).symlink_to("/etc/hostname")
+    report = grade_class(course.folder, labs=LABS, output=course.folder.parent / "results")
+    states = {lab.id: (report.row("kim", lab.id).state, report.row("kim", lab.id).source) for lab in LABS}
+    assert states == {FIRST: ("graded", "kim-2"), SECOND: ("ungraded", "kim-1.tar")}
+    assert [each.source for each in report.unmapped] == ["kim-1.tar"]
+
+
+def test_nobody_else_loses_a_row_by_it(course: Class) -> None:
+    """Neither the learner whom an archive in another's submission names, nor the labs of the others."""
+    course.lay("kim", handed_in("kim"))
+    course.lay("kim", {"lee.tar": cut_off("lee")})
+    course.lay("lee", handed_in("lee"))
+    course.lay("", {"park.tar": cut_off("park")})
+    roster = course.read()
+    assert [(entry.learner, entry.lab) for entry in roster.entries] == [("kim", FIRST), ("lee", FIRST)]
+    assert [(each.source, each.rest) for each in roster.unmapped] == [("kim/lee.tar", False), ("park.tar", True)]
+    _, chosen = plan_class(course.folder, (), course.store)
+    assert [lab.id for lab in chosen] == [FIRST]
+
+
 def test_a_store_inside_the_class_is_not_of_it(course: Class) -> None:
     course.store = course.folder / "unpacked"
     course.lay("kim", handed_in("kim"))
@@ -236,6 +308,52 @@ def test_one_name_and_two_seeds_may_be_two_persons(course: Class) -> None:
     assert roster.learners == ("root",)
     assert [(each.source, each.labs) for each in roster.unmapped] == [("a", (FIRST, SECOND)), ("b", (FIRST, SECOND))]
     assert "two persons" in roster.unmapped[0].reason["en"]
+
+
+OWN = "ch1/inspect"
+
+
+def with_own(learner: str, seed: int = 7) -> dict[str, bytes]:
+    return handed_in(learner, seed, **{f"{OWN}/answers.toml": b'tag = "x"\n'})
+
+
+def read_with_own(course: Class) -> Roster:
+    return read_class(course.folder, (*LABS, catalog.lab(OWN)), course.store)
+
+
+def test_two_names_and_one_seed_may_be_one_answer(course: Class) -> None:
+    """A friend's seed and answers would get full points under one's own id."""
+    course.lay("kim", with_own("kim"))
+    course.pack("lee.zip", with_own("lee"), inside="lee")
+    course.lay("park", with_own("park", 8))
+    roster = read_with_own(course)
+    assert [(entry.learner, entry.lab) for entry in roster.entries] == [
+        ("kim", FIRST), ("lee", FIRST), ("park", OWN), ("park", FIRST),
+    ]  # fmt: skip
+    assert [(each.source, each.learner, each.labs) for each in roster.unmapped] == [
+        ("kim", "kim", (OWN,)),
+        ("lee.zip", "lee", (OWN,)),
+    ]
+    for each in roster.unmapped:
+        assert all("kim" in text and "lee.zip" in text and OWN in text for text in each.reason.values())
+
+
+@pytest.mark.usefixtures("home")
+def test_whose_seed_it_is_not_known_is_ungraded(course: Class) -> None:
+    for name in ("kim", "lee"):
+        course.lay(name, {"learner.toml": identity(name), f"{OWN}/answers.toml": b'tag = "x"\n'})
+    course.lay("park", {"learner.toml": identity("park")})
+    report = grade_class(course.folder, labs=[catalog.lab(OWN)], output=course.folder.parent / "results")
+    assert [(row.learner, row.state, row.earned) for row in report.rows] == [
+        ("kim", "ungraded", None), ("lee", "ungraded", None), ("park", "not_submitted", 0),
+    ]  # fmt: skip
+
+
+def test_one_seed_handed_in_twice_is_one_learner(course: Class) -> None:
+    course.lay("kim", with_own("kim"))
+    course.pack("kim.zip", with_own("kim"))
+    roster = read_with_own(course)
+    assert [entry.lab for entry in roster.entries] == [OWN, FIRST] and not roster.unmapped
 
 
 def test_a_refused_and_a_good_answer_are_two(course: Class) -> None:
@@ -516,7 +634,12 @@ def test_any_name_can_be_shown(course: Class, name: bytes) -> None:
     assert roster.entries[0].source.isprintable()
 
 
-IDS = st.from_regex(r"\w[\w.@+-]{0,20}", fullmatch=True).map(lambda each: unicodedata.normalize("NFC", each))
+#: In NFC, where a letter may have become one with a mark, which no id has.
+IDS = (
+    st.from_regex(r"\w[\w.@+-]{0,20}", fullmatch=True)
+    .map(lambda each: unicodedata.normalize("NFC", each))
+    .filter(ID.fullmatch)
+)
 CONTENT = st.binary(max_size=200)
 SUBMISSION = st.dictionaries(
     st.sampled_from([DOCKERFILE, f"{SECOND}/back.yaml", f"{SECOND}/front.yaml"]), CONTENT, max_size=3

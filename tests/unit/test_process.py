@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hello_k8s import process
-from hello_k8s.errors import CommandFailed, MachineError
+from hello_k8s.errors import CommandFailed, ProgramMissing
 
 
 def test_output_of_both_streams_is_kept_apart() -> None:
@@ -27,18 +27,19 @@ def test_a_failure_carries_the_command_and_what_it_printed() -> None:
 
 
 def test_a_program_that_is_missing_is_named() -> None:
-    with pytest.raises(MachineError, match="no-such-program-here"):
+    with pytest.raises(ProgramMissing, match="no-such-program-here"):
         process.run(["no-such-program-here"])
+    with pytest.raises(ProgramMissing, match="no-such"), process.reading(["no-such-program-here"], timeout=9):
+        pass
 
 
 def test_past_the_limit_the_whole_group_is_killed(tmp_path: Path) -> None:
-    """A child of the program that ran out of time doesn't go on writing."""
+    """A child of the program that ran out of time doesn't go on writing, not even one that is deaf to SIGTERM."""
     mark = tmp_path / "mark"
-    child = f"import time; time.sleep(2); open({str(mark)!r}, 'w')"
-    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    parent = f"(trap '' TERM; sleep 2; touch {mark}) & wait"
     began = time.monotonic()
     with pytest.raises(CommandFailed) as caught:
-        process.run([sys.executable, "-c", parent], timeout=0.5)
+        process.run(["sh", "-c", parent], timeout=0.5)
     assert caught.value.exit_code_of_command is None
     assert time.monotonic() - began < 2
     with pytest.raises(CommandFailed):
@@ -74,3 +75,18 @@ def test_when_somebody_ends_it_all_no_thread_is_left_waiting() -> None:
         with pytest.raises(CommandFailed):
             running.result()
         assert time.monotonic() - began < 5 and not process._running
+
+
+def test_what_reads_from_a_program_is_ended_too() -> None:
+    def read() -> bytes:
+        with process.reading(["sleep", "60"], timeout=60) as stream:
+            return stream.read()
+
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(read)
+        while not process._running:
+            assert not running.done()
+        process.end_all()
+        with pytest.raises(CommandFailed):
+            running.result(5)
+        assert not process._running

@@ -67,6 +67,7 @@ def test_pytest_has_the_last_word(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr(selftest, "ensure_chromium", lambda progress: Path("chromium"))
+    monkeypatch.setattr(selftest.start, "prepare", lambda progress, ask=None: None)
     monkeypatch.setattr(selftest.os, "environ", dict(selftest.os.environ))
     monkeypatch.setattr(selftest, "_pytest", lambda arguments: print("== 5 passed ==", flush=True) or 0)
     monkeypatch.setattr("hello_k8s.machine.cluster.Cluster.delete", lambda self: None)
