@@ -6,11 +6,13 @@ import contextlib
 import hashlib
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from hello_k8s import paths
 from hello_k8s.catalog import Lab
 from hello_k8s.errors import HelloError
 from hello_k8s.grading.ground import Ground
@@ -32,6 +34,8 @@ class ClassMachine:
         self.id = hashlib.sha256(str(output.resolve()).encode()).hexdigest()[:12]
         self._note = note
         self._secret = secrets.token_hex(16)
+        #: Where the workers put what they need for a moment: a killed one can't tidy up after itself.
+        self._scratch = paths.state() / "classes" / f"{self.id}-scratch"
         self._healed = 0.0
 
     @cached_property
@@ -47,7 +51,7 @@ class ClassMachine:
     @property
     def environment(self) -> Mapping[str, str]:
         """What the workers are told, once the machine is up."""
-        told = {CLASS: self.id, SECRET: self._secret, "PYTHONDONTWRITEBYTECODE": "1"}
+        told = {CLASS: self.id, SECRET: self._secret, "TMPDIR": str(self._scratch), "PYTHONDONTWRITEBYTECODE": "1"}
         if self.engine:
             told["HELLO_K8S_ENGINE"] = self.engine.name
             told[APART] = "1" if self.engine.keeps_apart() else ""
@@ -55,6 +59,8 @@ class ClassMachine:
 
     def up(self) -> None:
         """Cluster, engine and images there, leftovers of this class gone. Raises MachineError, ClusterError."""
+        self._remove_scratch()
+        self._scratch.mkdir(parents=True)
         self.up_again()
         if self.cluster:
             self._remove_namespaces()
@@ -82,12 +88,16 @@ class ClassMachine:
 
     def down(self) -> None:
         """Remove what the class made. Never raises: the rows are what counts."""
+        self._remove_scratch()
         with contextlib.suppress(HelloError, OSError):
             if self.cluster:
                 self._remove_namespaces()
         with contextlib.suppress(HelloError, OSError):
             if self.engine and not os.environ.get("HELLO_K8S_KEEP_CLASS_ENGINE"):
                 self.engine.down()
+
+    def _remove_scratch(self) -> None:
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _remove_namespaces(self) -> None:
         assert self.cluster is not None

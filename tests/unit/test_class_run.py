@@ -124,6 +124,15 @@ def test_a_lost_worker_is_ungraded_and_never_a_zero(lab: Lab, classroom: Callabl
     assert "-9" in report.row("ben", "ch9/tiny").reason["en"]  # type: ignore[index]
 
 
+def test_a_killed_worker_leaves_no_files(
+    lab: Lab, classroom: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    graded(lab, classroom(ben="die"))
+    assert not [*(tmp_path / "temporary").iterdir()] and not [*(paths.state() / "classes").iterdir()]
+
+
 def test_our_failures_are_tried_again(lab: Lab, classroom: Callable[..., Path]) -> None:
     said: list[str] = []
 
