@@ -66,7 +66,7 @@ CHILDREN = "RUN for i in $(seq 2000); do sleep 300 & done; wait\n"
         (CHILDREN, "more processes"),
         ("RUN head -c 5G /dev/zero | tail\n", "more memory"),
         ("RUN head -c 8G /dev/zero >/x\n", "writes more"),
-        ("RUN --mount=type=cache,target=/c fallocate -l 3G /c/x; sleep 60\n", "writes more"),
+        ("RUN --mount=type=cache,target=/c fallocate -l 2500M /c/x; sleep 60\n", "writes more"),
         ("RUN head -c 1G /dev/zero | tr '\\0' x; exit 9\n", "doesn't build: x"),
         (f"{HIDDEN}{FORKS.removeprefix('RUN ')}", "an /etc/hosts of its own"),
         ("RUN echo no space left on device; exit 3\n", "no space left on device"),

@@ -156,7 +156,7 @@ func build(args []string) (int, error) {
 		return 1, err
 	}
 	defer release()
-	if *clear && isShort(*disk) {
+	if *clear && isShort(*disk+nearlyFull) {
 		exec.Command("docker", "builder", "prune", "--all", "--force").Run()
 		exec.Command("docker", "image", "prune", "--force").Run()
 	}

@@ -12,6 +12,8 @@ import (
 
 const (
 	tick = 200 * time.Millisecond
+	// A disk can be full for less than that: fallocate(1) takes what there is at once.
+	quickTick = 20 * time.Millisecond
 	// A build that is told to end has this long until its client is killed.
 	patience = 5 * time.Second
 	// At so many looks more than not, a build may have nearly all the processes that it can get.
@@ -48,6 +50,8 @@ func (w *watcher) run(command *exec.Cmd) error {
 	w.usedSince = begun
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
+	room := time.NewTicker(quickTick)
+	defer room.Stop()
 	var kill <-chan time.Time
 	for {
 		select {
@@ -62,10 +66,11 @@ func (w *watcher) run(command *exec.Cmd) error {
 			w.report.Ended = "asked"
 		case now := <-ticker.C:
 			w.report.Alone = w.report.Alone && others(w.id) == 0
-			w.report.Full = w.report.Full || isShort(nearlyFull)
 			if w.report.Ended == "" {
 				w.report.Ended = w.reason(now, now.Sub(begun))
 			}
+		case <-room.C:
+			w.report.Full = w.report.Full || isShort(nearlyFull)
 		case <-kill:
 			syscall.Kill(-command.Process.Pid, syscall.SIGKILL)
 		}
