@@ -34,6 +34,7 @@ type watcher struct {
 	used      int64
 	usedSince time.Time
 	meter     meter
+	folders   int
 }
 
 // run runs the client until it ends or there is a reason to end it, which the report then says.
@@ -95,7 +96,11 @@ func (w *watcher) reason(now time.Time, since time.Duration) string {
 	if w.full > crowded {
 		return "processes"
 	}
-	if w.meter.due() && tooMuch(noted(filepath.Join(state, w.id+".folders")), w.disk) {
+	// a cache mount that begins to be used may hold too much already
+	folders := noted(filepath.Join(state, w.id+".folders"))
+	isNew := len(folders) != w.folders
+	w.folders = len(folders)
+	if (w.meter.due() || isNew) && tooMuch(folders, w.disk) {
 		return "disk"
 	}
 	used := w.group.used()
