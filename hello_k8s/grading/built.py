@@ -20,6 +20,8 @@ from typing import IO, Any
 
 from hello_k8s.errors import EngineError
 from hello_k8s.grading import searching
+from hello_k8s.grading.verdict import Unmet
+from hello_k8s.language import both
 from hello_k8s.machine.engine import Engine
 from hello_k8s.process import reading
 
@@ -74,7 +76,9 @@ class BuiltImage:
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The layers, the lowest first."""
+        """The layers, the lowest first. Unmet for an image without any: it is small and clean, and does nothing."""
+        if not self._saved[0]:
+            raise Unmet(both("grading.empty_image"))
         return self._saved[0]
 
     @property

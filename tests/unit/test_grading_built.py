@@ -7,7 +7,9 @@ import tarfile
 
 import pytest
 
-from hello_k8s.grading.built import Layer, merged, read_archive
+from hello_k8s.grading.built import BuiltImage, Layer, merged, read_archive
+from hello_k8s.grading.verdict import Unmet
+from hello_k8s.machine.engine import Engine
 
 
 def layer(**files):
@@ -123,3 +125,13 @@ def test_deleted_files_are_gone_from_view_and_stay_in_their_layer():
     )
     assert merged(layers) == {"usr", "etc/c"}
     assert "usr/local/go/bin/go" in layers[0].entries
+
+
+def test_an_image_without_a_file_has_no_size(monkeypatch):
+    monkeypatch.setenv("HELLO_K8S_LANG", "en")
+    monkeypatch.setattr(BuiltImage, "_unpacked", lambda self: ((), {"config": {"User": "1"}}))
+    image = BuiltImage(Engine(("true", "docker"), "nested"), "empty")
+    for ask in (lambda: image.size, image.files):
+        with pytest.raises(Unmet, match="empty"):
+            ask()
+    assert image.user == "1"
