@@ -11,7 +11,7 @@ import json
 import re
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from hello_k8s.errors import EngineError
@@ -161,8 +161,10 @@ def _run(
         # Whoever doesn't wait for it any longer doesn't want it to go on.
         nested.end_inside(f"{number:x}")
         raise
-    names_of_report = (field.name for field in fields(_Ended) if field.name != "output")
-    ended = _Ended(done.stderr, **{name: report[name] for name in names_of_report})
+    ended = _Ended(
+        done.stderr, report["code"], report["ended"], report["alone"],
+        report["memory"], report["processes"], report["full"],
+    )  # fmt: skip
     if ended.ended == "asked" or not (ended.good or ended.ended or nested.engine.answers()):
         raise EngineError(words, ended.output, ended.code)
     return ended

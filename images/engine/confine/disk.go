@@ -114,11 +114,10 @@ type meter struct {
 
 // due is whether the disk has become notably fuller since the last time that it was.
 func (m *meter) due() bool {
-	var now syscall.Statfs_t
-	if syscall.Statfs(data, &now) != nil {
+	free, files, err := room()
+	if err != nil {
 		return false
 	}
-	free, files := now.Bfree*uint64(now.Bsize), now.Ffree
 	if free+worthALook < m.free || files+mostFiles/8 < m.files || m.files == 0 {
 		m.free, m.files = free, files
 		return true
@@ -127,13 +126,17 @@ func (m *meter) due() bool {
 	return false
 }
 
-// isShort says whether the disk has less than so many bytes free, or room for fewer files than one build may have.
+// isShort says whether the disk has less than so many bytes free, or room for less than half the files of one build.
 func isShort(bytes int64) bool {
+	free, files, err := room()
+	return err != nil || free < uint64(bytes) || files < mostFiles/2
+}
+
+// room is how many bytes, and files, the disk has room for.
+func room() (free, files uint64, err error) {
 	var now syscall.Statfs_t
-	if syscall.Statfs(data, &now) != nil {
-		return true
-	}
-	return now.Bfree*uint64(now.Bsize) < uint64(bytes) || now.Ffree < mostFiles/2
+	err = syscall.Statfs(data, &now)
+	return now.Bfree * uint64(now.Bsize), now.Ffree, err
 }
 
 func noted(file string) []string {
