@@ -141,7 +141,7 @@ def start(runs: int) -> None:
     row("start --no-serve, nothing to do", repeated(runs, lambda: timed([HELLO, "start", "--no-serve"])))
 
     def cached() -> float:
-        timed([HELLO, "delete"])
+        timed([HELLO, "delete", "--yes"])
         shutil.rmtree(STATE, ignore_errors=True)
         return timed([HELLO, "start", "--no-serve"])
 

@@ -7,20 +7,21 @@ the table of contents is written here, never committed.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import string
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
 
-from hello_k8s import catalog, paths
+from hello_k8s import catalog, files, paths, sources
 from hello_k8s.errors import CommandFailed, HelloError
 from hello_k8s.language import LANGUAGES, current, t
 from hello_k8s.process import run
@@ -31,9 +32,7 @@ USUAL_SECONDS = 25
 #: Everything that a page can show or that decides how it looks, from the checkout's root.
 _INPUTS = ("_config.yml", "requirements.txt", "book", "notebooks", "labs", "go-app", "images", "addons")
 _OURS = ("book.py", "catalog.py", "booktools", "texts/ko/book.toml", "texts/en/book.toml")
-_PACKAGE = Path(__file__).resolve().parent
 _STAMP = ".inputs.json"
-_NOT_INPUT = {"__pycache__", ".ipynb_checkpoints", ".pytest_cache"}
 
 
 def output() -> Path:
@@ -110,16 +109,34 @@ def build(
     output = output or paths.state() / "book"
     source = source or paths.ROOT
     wanted = _hash(source)
-    built = _stamps(output)
-    todo = [language for language in languages if built.get(language) != wanted]
-    if not todo:
-        progress.note(t("book.unchanged"))
-        return output
+    with _only_one(output):
+        built = _stamps(output)
+        todo = [language for language in languages if built.get(language) != wanted]
+        if todo:
+            _make(todo, wanted, built, source, output, progress)
+        else:
+            progress.note(t("book.unchanged"))
+    return output
+
+
+@contextlib.contextmanager
+def _only_one(output: Path) -> Iterator[None]:
+    """Two that build the same book at once (`start`, and `book build` beside it) would write each other's files."""
+    work = output.with_name(f"{output.name}-work")
+    work.mkdir(parents=True, exist_ok=True)
+    with files.locked(work / "lock"):
+        yield
+
+
+def _make(
+    todo: Sequence[str], wanted: str, built: dict[str, str], source: Path, output: Path, progress: Progress
+) -> None:
     output.mkdir(parents=True, exist_ok=True)
     for language in todo:
         built.pop(language, None)
     _write_stamps(output, built)
-    catalog_hash = _digest([(source / "labs").glob("ch*/*/lab.toml")], source)
+    labs = {str(file.relative_to(source)): file for file in (source / "labs").glob("ch*/*/lab.toml")}
+    catalog_hash = sources.digest(labs)
     for language in todo:
         _write_toc(_work(output, language) / "_toc.yml", toc(language, source))
     with (
@@ -133,7 +150,6 @@ def build(
         built[language] = wanted
     _write_root(output)
     _write_stamps(output, built)
-    return output
 
 
 def _work(output: Path, language: str) -> Path:
@@ -153,8 +169,8 @@ def _build(language: str, source: Path, output: Path, catalog_hash: str, progres
 
     try:
         run(
-            [sys.executable, "-m", "hello_k8s.booktools.run", language, *folders, catalog_hash],
-            env={"PYTHONPATH": str(_PACKAGE.parent), "HELLO_K8S_LANG": current(), "PYTHONUNBUFFERED": "1"},
+            [sys.executable, "-P", "-m", "hello_k8s.booktools.run", language, *folders, catalog_hash],
+            env={"PYTHONPATH": str(paths.PACKAGE.parent), "HELLO_K8S_LANG": current(), "PYTHONUNBUFFERED": "1"},
             timeout=1200,
             on_line=line,
         )
@@ -191,7 +207,7 @@ def _write_root(output: Path) -> None:
         'location.replace((wanted || there[there.length - 1]) + "/index.html");'
         "</script>"
     )
-    template = string.Template((_PACKAGE / "booktools" / "templates" / "root.html").read_text(encoding="utf-8"))
+    template = string.Template((paths.PACKAGE / "booktools" / "templates" / "root.html").read_text(encoding="utf-8"))
     site = urlsplit(os.environ.get("HELLO_K8S_BOOK_URL", "")).path.rstrip("/") + "/"
     for name, base, sentence in (("index.html", "", "root_title"), ("404.html", site, "lost_root")):
         home = name == "index.html"
@@ -224,24 +240,6 @@ def _write_stamps(output: Path, stamps: dict[str, str]) -> None:
 
 
 def _hash(source: Path) -> str:
-    ours = [_files(_PACKAGE / name) for name in _OURS]
-    theirs = [_files(source / name) for name in _INPUTS]
-    address = os.environ.get("HELLO_K8S_BOOK_URL", "")
-    return hashlib.sha256("\n".join([address, _digest(ours, _PACKAGE), _digest(theirs, source)]).encode()).hexdigest()
-
-
-def _files(path: Path) -> Iterator[Path]:
-    if path.is_file():
-        yield path
-    for folder, names, files in os.walk(path):
-        names[:] = sorted(name for name in names if name not in _NOT_INPUT)
-        yield from (Path(folder) / name for name in sorted(files))
-
-
-def _digest(groups: Iterable[Iterable[Path]], root: Path) -> str:
-    total = hashlib.sha256()
-    for group in groups:
-        for file in sorted(group):
-            total.update(f"{file.relative_to(root)}\0".encode())
-            total.update(hashlib.sha256(file.read_bytes()).digest())
-    return total.hexdigest()
+    inputs = [paths.PACKAGE / name for name in _OURS] + [source / name for name in _INPUTS]
+    found = [f"{path.name}\0{sources.digest(sources.written(path))}" for path in inputs]
+    return hashlib.sha256("\n".join([os.environ.get("HELLO_K8S_BOOK_URL", ""), *found]).encode()).hexdigest()

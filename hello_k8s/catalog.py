@@ -17,6 +17,7 @@ from typing import Literal
 from hello_k8s import paths
 from hello_k8s.errors import UsageError
 from hello_k8s.language import LANGUAGES, t
+from hello_k8s.sources import written
 from hello_k8s.tomlfile import Table, read_toml
 
 #: Both languages of one text: {"ko": …, "en": …}.
@@ -24,6 +25,7 @@ Texts = Mapping[str, str]
 
 _SECTION_ID = re.compile(r"ch\d+/[a-z0-9]+(-[a-z0-9]+)*")
 _NEEDS = re.compile(r"docker|cluster|workers:\d+|(image|addon):[a-z0-9-]+")
+_MEMORY = re.compile(r"\d+(?:[KMG]i)?")
 
 
 @dataclass(frozen=True)
@@ -119,15 +121,12 @@ class Lab:
     def files(self) -> dict[PurePosixPath, Path]:
         """What a workspace begins with: name in the workspace → file in the checkout (start/ and `include`)."""
         found = {PurePosixPath(name): paths.ROOT / source for name, source in self.include.items()}
-        for file in sorted(self.start.rglob("*")):
-            if file.is_file():
-                found[PurePosixPath(file.relative_to(self.start).as_posix())] = file
-        return found
+        return found | {PurePosixPath(name): file for name, file in written(self.start).items()}
 
 
 @dataclass(frozen=True)
 class Image:
-    """One image: `upstream` is the official one by digest (None where there is none), `name` our stand-in.
+    """One image: `upstream` is the official one (None where there is none), `name` our stand-in.
 
     `aliases` are upstream names that our build may carry inside an engine that we installed or nested.
     `kind`: `packages` (steps/*.sh on the host, Debian and root) or `dockerfile` (built by the engine itself).
@@ -211,6 +210,9 @@ def read_lab(folder: Path, root: Path | None = None) -> Lab:
     for need in needs:
         if not _NEEDS.fullmatch(need):
             raise table.error("needs", t("catalog.expected_need", got=need))
+    memory = table.string("memory", default="0Mi")
+    if not _MEMORY.fullmatch(memory):
+        raise table.error("memory", t("catalog.expected_memory", got=memory))
     check = table.choice("check", ("look", "replay"))
     replay = table.table("replay", default={})
     checks = tuple(read_check(entry, key) for key, entry in table.tables("checks"))
@@ -222,7 +224,7 @@ def read_lab(folder: Path, root: Path | None = None) -> Lab:
         title=read_texts(table, "title"),
         needs=needs,
         minutes=table.integer("minutes"),
-        memory=table.string("memory", default="0Mi"),
+        memory=memory,
         deliverables=table.strings("deliverables"),
         check=check,  # type: ignore[arg-type]
         include=table.mapping("include", default={}),

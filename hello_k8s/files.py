@@ -1,10 +1,11 @@
-"""Files that are there whole or not at all: what a kill or a power failure cuts off never takes their name."""
+"""Files that are there whole or not at all: what a kill or a power failure cuts off never takes their name. Locks."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,13 +29,24 @@ def whole(file: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def write(file: Path, content: str | bytes, mode: int = 0o666) -> Path:
-    """Put `content` (text as UTF-8) at `file`, and make its folder if missing; returns `file`. Raises OSError.
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Hold the lock `file` while the block runs, once nobody else does; a killed process holds none."""
+    with file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
-    `mode` is that of a new file, less what the umask takes.
+
+def write(file: Path, content: str | bytes | Iterable[bytes], mode: int = 0o666) -> Path:
+    """Put `content` (text as UTF-8, or pieces) at `file`, and make its folder if missing; returns `file`.
+
+    `mode` is that of a new file, less what the umask takes. Raises OSError, and what making the pieces raises.
     """
+    if isinstance(content, str):
+        content = content.encode()
     file.parent.mkdir(parents=True, exist_ok=True)
     with whole(file) as part:
         part.touch(mode)
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
+        with part.open("wb") as stream:
+            stream.writelines([content] if isinstance(content, bytes) else content)
     return file

@@ -6,15 +6,15 @@ import html
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from hello_k8s import catalog, language, workspace
+from hello_k8s import catalog, language, refusal, workspace
 from hello_k8s.errors import HelloError, UsageError
 from hello_k8s.language import pick, t
 from hello_k8s.progress import Progress
-from hello_k8s.workspace import report
+from hello_k8s.workspace import begin, chapter, report
 
 if TYPE_CHECKING:
     from hello_k8s.grading.verdict import Result
@@ -53,17 +53,19 @@ class Shown:
         return self._html
 
 
-def lab(line: str) -> Shown:
-    """`%lab list · start LAB · check [LAB] · hint [LAB] [CHECK] · reset LAB`, in the notebook."""
-    word, *rest = [*shlex.split(line), ""] if line.strip() else ["", ""]
-    rest = [item for item in rest if item]
+def lab(line: str) -> Shown | None:
+    """`%lab list · start LAB · check [LAB|CHAPTER] · hint [LAB] [CHECK] · reset LAB`, in the notebook."""
     try:
+        word, *rest = _split(line) or [""]
         if word not in _ACTIONS:
             raise UsageError(t("lab.magic_unknown", word=word) if word else t("lab.which"), next=t("lab.magic_usage"))
         options = [item for item in rest if item.startswith("-")]
         return _ACTIONS[word]([item for item in rest if item not in options], options)
-    except HelloError as error:
-        return _error(error)
+    except (HelloError, OSError) as error:
+        told = refusal.ordinary(error)
+        if told is None:
+            raise
+        return _error(told)
 
 
 class _Notes(Progress):
@@ -80,6 +82,13 @@ class _Notes(Progress):
 
     def note(self, text: str) -> None:
         print(text, file=self._out, flush=True)
+
+
+def _split(line: str) -> list[str]:
+    try:
+        return [word for word in shlex.split(line) if word]
+    except ValueError as error:  # a quotation mark without its fellow
+        raise UsageError(t("cli.bad_usage"), why=line.strip(), next=t("lab.magic_usage")) from error
 
 
 def _flags(options: Sequence[str], allowed: Sequence[str]) -> dict[str, bool]:
@@ -106,49 +115,43 @@ def _list(words: Sequence[str], options: Sequence[str]) -> Shown:
     return _table(headings, rows)
 
 
-def _start(words: Sequence[str], options: Sequence[str]) -> Shown:
-    from hello_k8s.workspace import readiness
-
-    flags = _flags(options, ("--broken", "--empty"))
-    found = workspace.which(_one(words))
-    lines = workspace.start(found, **flags).lines()
-    readiness.prepare(found, _Notes())
-    return _lines([*lines, t("lab.started_next", lab=found.id)])
+def _start(words: Sequence[str], options: Sequence[str]) -> None:
+    flags = _flags(options, ("--broken", "--empty", "--files-only"))
+    begin.begin(workspace.which(_one(words)), _Notes(), **flags)
 
 
 def _check(words: Sequence[str], options: Sequence[str]) -> Shown:
     flags = _flags(options, ("--as-submitted",))
-    found = workspace.which(_one(words))
-    return show(found, workspace.check(found, progress=_Notes(), **flags))
+    name, notes = _one(words), _Notes()
+    if labs := chapter.labs_of(name):
+        return _chapter(labs, notes, **flags)
+    found = workspace.which(name)
+    notes.note(t("lab.checking", lab=found.id))
+    return show(found, workspace.check(found, progress=notes, **flags))
+
+
+def _chapter(labs: Sequence[catalog.Lab], notes: Progress, *, as_submitted: bool) -> Shown:
+    checked = list(chapter.check_all(labs, notes.note, as_submitted=as_submitted, progress=notes))
+    view = report.chapter_view(checked, chapter.total(checked))
+    below = [line for line in (view.total, f"→ {view.next}") if line]
+    rows = [[row.mark, row.lab, row.title, row.points, row.open] for row in view.rows]
+    return _table(["", *view.headings], rows, below)
 
 
 def _hint(words: Sequence[str], options: Sequence[str]) -> Shown:
     _flags(options, ())
-    named = [word for word in words if "/" in word]
-    checks = [word for word in words if "/" not in word]
-    found = workspace.which(_one(named))
-    given = workspace.hint(found, _one(checks))
-    more = t("lab.hint_more") if given.level < given.of else t("lab.hint_last", lab=found.id)
-    return _lines([
-        t("lab.hint_of", check=given.check.id, question=pick(given.check.question)),
-        t("lab.hint_level", level=given.level, of=given.of, text=given.text),
-        more,
-    ])  # fmt: skip
+    _one(words, 2)
+    return _lines(begin.hint(*words))
 
 
-def _reset(words: Sequence[str], options: Sequence[str]) -> Shown:
-    flags = _flags(options, ("--broken", "--empty"))
-    found = workspace.which(_one(words))
-    lines = workspace.reset(found, **flags).lines()
-    if found.on_cluster:
-        from hello_k8s.workspace import readiness
-
-        kept = readiness.refresh(found, _Notes())
-        lines += [t("lab.live_kept", file=workspace.shown(kept))] if kept else []
-    return _lines(lines)
+def _reset(words: Sequence[str], options: Sequence[str]) -> None:
+    flags = _flags(options, ("--broken", "--empty", "--files-only"))
+    begin.again(workspace.which(_one(words)), _Notes(), **flags)
 
 
-_ACTIONS = {"list": _list, "start": _start, "check": _check, "hint": _hint, "reset": _reset}
+_ACTIONS: dict[str, Callable[[Sequence[str], Sequence[str]], Shown | None]] = {
+    "list": _list, "start": _start, "check": _check, "hint": _hint, "reset": _reset,
+}  # fmt: skip
 
 
 def show(found: catalog.Lab, result: Result) -> Shown:
@@ -187,13 +190,14 @@ def _lines(lines: Sequence[str]) -> Shown:
     return Shown("\n".join(lines), _page([f"<div>{html.escape(line)}</div>" for line in lines]))
 
 
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Shown:
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], below: Sequence[str] = ()) -> Shown:
     def cells(values: Sequence[str], tag: str) -> str:
         return "".join(f"<{tag} style='text-align:left'>{html.escape(value)}</{tag}>" for value in values)
 
     body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
     table = f"<table><thead><tr>{cells(headings, 'th')}</tr></thead><tbody>{body}</tbody></table>"
-    return Shown("\n".join(" · ".join(row) for row in [headings, *rows]), _page([table]))
+    said = [f"<div>{html.escape(line)}</div>" for line in below]
+    return Shown("\n".join([*(" · ".join(row) for row in [headings, *rows]), *below]), _page([table, *said]))
 
 
 def _error(error: HelloError) -> Shown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -48,7 +49,15 @@ def environment() -> dict[str, str]:
 
     here, before = str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH")
     python = f"{here}{os.pathsep}{before}" if before else here
-    return {**os.environ, **Cluster().environment(), "PYTHONPATH": python}
+    return {**os.environ, **Cluster().environment(), **own_folders(), "PYTHONPATH": python}
+
+
+def own_folders() -> dict[str, str]:
+    """Where Jupyter, IPython and Matplotlib keep their files: in this checkout's state, not in the user's home."""
+    home = paths.state() / "jupyter"
+    home.mkdir(exist_ok=True)  # else IPython takes a folder of its own choice
+    names = {"IPYTHONDIR": "ipython", "JUPYTER_RUNTIME_DIR": "runtime", "MPLCONFIGDIR": "matplotlib"}
+    return {variable: str(home / name) for variable, name in names.items()}
 
 
 def problems(lab: Lab) -> list[str]:
@@ -142,7 +151,7 @@ def refresh(lab: Lab, progress: Progress = SILENT) -> list[Path]:
 
 def _existing(file: Path) -> Path:
     if not file.is_file():
-        raise HelloError(t("lab.notebook.no_file", file=_name(file)))
+        raise HelloError(t("lab.notebook.no_file", file=_name(file)), next=t("lab.notebook.no_file_next"))
     return file
 
 
@@ -150,6 +159,9 @@ def _execute(notebook: Any, file: Path, lab: Lab) -> None:
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
+    for cell in notebook.cells:
+        if cell.cell_type == "code":  # as recorded, they would all seem to have been executed
+            cell.execution_count, cell.outputs = None, []
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT,
@@ -157,7 +169,8 @@ def _execute(notebook: Any, file: Path, lab: Lab) -> None:
         resources={"metadata": {"path": str(file.parent)}},
     )
     try:
-        client.execute(env=environment())
+        with _here(own_folders()):  # the connection to the kernel is written by this process
+            client.execute(env=environment())
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         cell = sum(cell.cell_type == "code" and cell.execution_count is not None for cell in notebook.cells)
         position = [n for n, c in enumerate(notebook.cells, 1) if c.cell_type == "code"][max(cell - 1, 0)]
@@ -175,6 +188,17 @@ def _execute(notebook: Any, file: Path, lab: Lab) -> None:
         for output in code.outputs:
             if "execution_count" in output:
                 output["execution_count"] = number
+
+
+@contextlib.contextmanager
+def _here(variables: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _without_colour(text: str) -> str:

@@ -19,12 +19,15 @@ KEPT = 1 << 20
 
 
 _running: set[subprocess.Popen[bytes]] = set()
+#: Held from a program's start until it is in `_running`: `end_all` must not look in between.
+_beginning = threading.RLock()
 
 
 def end_all() -> None:
     """Kill every program that is still waited for, on whatever thread: nobody wants its answer any more."""
-    for process in list(_running):
-        _kill_group(process)
+    with _beginning:
+        for process in list(_running):
+            _kill_group(process)
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,10 @@ def reading(
             if late.is_set() or process.poll():
                 raise error(argv, said.text(), None if late.is_set() else process.returncode) from broken
             raise
-        code = process.wait(5)
+        try:
+            code = process.wait(5)
+        except subprocess.TimeoutExpired:
+            return  # whoever reads no further has what it wanted
         listener.join(5)
         if code != 0:
             raise error(argv, said.text(), None if late.is_set() else code)
@@ -178,18 +184,19 @@ def _begin(
 ) -> subprocess.Popen[bytes]:
     """In a group of its own, so that Ctrl-C at the terminal is ours to pass on; known to `end_all` until `_end`."""
     try:
-        process = subprocess.Popen(
-            list(argv),
-            stdin=stdin,
-            stdout=stdout,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **env} if env else None,
-            cwd=cwd,
-            start_new_session=True,
-        )
+        with _beginning:
+            process = subprocess.Popen(
+                list(argv),
+                stdin=stdin,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+                env={**os.environ, **env} if env else None,
+                cwd=cwd,
+                start_new_session=True,
+            )
+            _running.add(process)
     except FileNotFoundError as missing:
         raise ProgramMissing(argv[0]) from missing
-    _running.add(process)
     return process
 
 

@@ -9,9 +9,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-from hello_k8s import authoring, book, catalog, paths
+from hello_k8s import authoring, book, catalog, paths, sources
 from hello_k8s.catalog import Lab
 from hello_k8s.errors import HelloError, MachineError
 from hello_k8s.language import t
@@ -167,16 +166,7 @@ def _inputs(cluster: Cluster) -> str:
     """A hash of what the self-check's outcome depends on: labs, the grader, the app, the images' recipes, the engine's
     version, this very cluster.
     """
-    digest = hashlib.sha256()
-    for folder in (paths.LABS, paths.ROOT / "hello_k8s", paths.ROOT / "go-app", paths.IMAGES):
-        for file in sorted(folder.rglob("*")):
-            if file.is_file() and not _transient(file):
-                digest.update(f"{file.relative_to(paths.ROOT)}\0".encode())
-                digest.update(file.read_bytes())
+    folders = (paths.LABS, paths.PACKAGE, paths.ROOT / "go-app", paths.IMAGES)
+    ours = (sources.digest(sources.written(folder)) for folder in folders)
     engine = cluster.engine.run("version", "--format", "{{.Server.Version}}").stdout.strip()
-    digest.update("\0".join((cluster.name, cluster.identity(), engine)).encode())
-    return digest.hexdigest()
-
-
-def _transient(file: Path) -> bool:
-    return "__pycache__" in file.parts or file.suffix == ".pyc"
+    return hashlib.sha256("\0".join((*ours, cluster.name, cluster.identity(), engine)).encode()).hexdigest()

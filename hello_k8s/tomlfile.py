@@ -87,7 +87,8 @@ class Table:
         for key in self._values:
             if key not in self._read:
                 near = difflib.get_close_matches(key, self._read, n=1)
-                hint = t("catalog.nearest", names=near[0]) if near else ", ".join(self._read)
+                names = ", ".join(self._read)
+                hint = t("catalog.nearest", names=near[0]) if near else t("catalog.known_keys", names=names)
                 raise self.error(key, t("catalog.unknown_key", near=hint))
 
 

@@ -15,7 +15,7 @@ from hello_k8s.authoring import answers, lint, side_by_side
 from hello_k8s.authoring.scaffold import new
 from hello_k8s.catalog import Lab, Mutant
 from hello_k8s.grading.answers import FILE
-from hello_k8s.language import t
+from hello_k8s.language import pick, t
 from hello_k8s.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -54,14 +54,19 @@ class Report:
         return "\n".join([*said, *(f"{run.name}: {run.expected} ≠ {run.got}" for run in self.runs if not run.ok)])
 
 
-def verify(lab: Lab, progress: Progress = SILENT, *, static: bool = False) -> Report:
+def verify(
+    lab: Lab, progress: Progress = SILENT, *, static: bool = False, prepare: Callable[[], object] = lambda: None
+) -> Report:
     """Read the section's files, then grade start, solution and every mutant from scratch, side by side as a class is.
 
-    `static` only reads. The machine must be ready (images, cluster); raises what it raises where it isn't.
+    `static` only reads. `prepare` makes the machine ready (images, cluster): it is called where something is going to
+    be graded. Raises what it raises.
     """
     problems = list(lint.problems(lab))
-    blocked = any(problem.of_lab for problem in problems)
-    runs = () if static or blocked else tuple(_all_runs(lab, progress))
+    runs: tuple[Run, ...] = ()
+    if not static and not any(problem.of_lab for problem in problems):
+        prepare()
+        runs = tuple(_all_runs(lab, progress))
     return Report(lab.id, tuple(problem.text for problem in problems), runs, static)
 
 
@@ -140,7 +145,7 @@ def _got(result: Result) -> str:
         points = t("lab.verify.got_points", earned=result.earned, possible=result.possible)
         return f"{points} ({t('lab.verify.got_fails', names=failed)})" if failed else points
     why = next((check for check in result.checks if check.verdict == "errored"), None)
-    said = f"{why.id}: {why.message['en']} {why.output[-300:]}".strip() if why else "–"
+    said = f"{why.id}: {pick(why.message)} {why.output[-300:]}".strip() if why else "–"
     return t("lab.verify.got_ungraded", why=said)
 
 

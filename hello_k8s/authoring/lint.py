@@ -13,6 +13,7 @@ from hello_k8s import catalog, notebooks, paths
 from hello_k8s.authoring import answers
 from hello_k8s.catalog import Lab, Mutant
 from hello_k8s.language import LANGUAGES, t
+from hello_k8s.sources import written
 
 #: Marks, in a scaffold, what the author has still to write; the rest of the line says what.
 TO_WRITE = "✎"
@@ -39,7 +40,7 @@ def problems(lab: Lab) -> Iterator[Problem]:
     for group in (_texts, _checks, _files, _mutants, answers.problems):
         for text in group(lab):
             yield Problem(text)
-    for file in _files_of_lab(lab):
+    for file in written(lab.folder).values():
         for text in _to_write(file):
             yield Problem(text)
     for language in LANGUAGES:
@@ -61,10 +62,6 @@ def folder_of(lab: Lab, mutant: Mutant) -> Path:
 
 def _shown(file: Path) -> str:
     return file.relative_to(paths.ROOT).as_posix() if file.is_relative_to(paths.ROOT) else str(file)
-
-
-def _files_of_lab(lab: Lab) -> list[Path]:
-    return [file for file in sorted(lab.folder.rglob("*")) if file.is_file() and "__pycache__" not in file.parts]
 
 
 def _to_write(file: Path) -> Iterator[str]:
@@ -190,8 +187,8 @@ def _mutants(lab: Lab) -> Iterator[str]:
 def places_of(lab: Lab, mutant: Mutant) -> int:
     """In how many places a mutant differs from the solution: hunks as `diff -u` would show them, over all files."""
     folder, places = folder_of(lab, mutant), 0
-    for file in (entry for entry in sorted(folder.rglob("*")) if entry.is_file()):
-        original = lab.solution / file.relative_to(folder)
+    for name, file in written(folder).items():
+        original = lab.solution / name
         if not original.is_file():
             places += 1
             continue

@@ -37,7 +37,9 @@ class Unreadable(Exception):
 
 
 def look(folder: Path, wanted: Wanted, but: Path) -> tuple[list[Source], list[Unmapped]]:
-    """Every submission below `folder`, and everything there that is none. `folder` itself may be one, `but` isn't."""
+    """Every submission below `folder`, and everything there that is none. `folder` itself may be one; `but`, a
+    folder of ours, and the folder that it lies in aren't.
+    """
     search = _Search(folder.resolve(), wanted, but.resolve())
     try:
         search.visit((), _Budget(), None)
@@ -69,7 +71,7 @@ class _Root:
 class _Search:
     def __init__(self, top: Path, wanted: Wanted, but: Path) -> None:
         self._top = top
-        self._but = but
+        self._but = {but, but.parent}
         self._wanted = wanted
         self.sources: list[Source] = []
         self.unmapped: list[Unmapped] = []
@@ -92,7 +94,7 @@ class _Search:
             with os.scandir(self._path(parts)) as listing:
                 for entry in listing:
                     budget.take()
-                    if not members.is_junk(entry.name) and Path(entry.path) != self._but:
+                    if not members.is_junk(entry.name) and Path(entry.path) not in self._but:
                         found.append(entry)
         except OSError as error:
             if error.errno == errno.ENAMETOOLONG:

@@ -21,6 +21,7 @@ from hello_k8s.grading.verdict import CheckResult
 from hello_k8s.language import pick, t
 from hello_k8s.machine import images, install
 from hello_k8s.machine.engine import Engine, user_engine
+from hello_k8s.machine.quantity import amount
 from hello_k8s.progress import SILENT, Progress
 
 #: Of ten answers that are graded for the trial, how many are wrong ones: waiting for what doesn't come takes time.
@@ -29,7 +30,6 @@ ROUND, WRONG = 10, 3
 RESULT_BYTES, RESERVE_BYTES = 100_000, 3 * 10**9
 #: Seconds of a whole class that still fit into a night.
 NIGHT = 8 * 3600
-_UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 Level = Literal["ok", "warning", "problem"]
 Note = Callable[[str], None]
@@ -212,21 +212,16 @@ def _of_lab(count: int, each: Trial, machine: Machine) -> Line:
 
 def _memory(trials: Sequence[Trial], places: int, machine: Machine) -> int:
     """The grader's processes, and as many answers of the hungriest lab as are at work at the same time."""
-    return WORKERS * machine.process + places * max(bytes_of(each.lab.memory) for each in trials)
+    return WORKERS * machine.process + places * max(int(amount(each.lab.memory)) for each in trials)
 
 
 def _less(trials: Sequence[Trial], machine: Machine) -> str:
     """What to do about memory: fewer at the same time where that is enough, and which lab it is."""
-    hungry = max(trials, key=lambda each: bytes_of(each.lab.memory)).lab.id
+    hungry = max(trials, key=lambda each: amount(each.lab.memory)).lab.id
     for places in range(PLACES - 1, 0, -1):
         if _memory(trials, places, machine) <= machine.memory:
             return t("forecast.memory_places", lab=hungry, places=places)
     return t("forecast.memory_next", lab=hungry)
-
-
-def bytes_of(memory: str) -> int:
-    """`512Mi` in bytes."""
-    return int(memory[:-2]) * _UNITS[memory[-2:]] if memory[-2:] in _UNITS else int(memory)
 
 
 def _minutes(seconds: float) -> str:

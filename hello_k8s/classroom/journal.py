@@ -13,12 +13,12 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import hello_k8s
-from hello_k8s import catalog
+from hello_k8s import catalog, paths, sources
 from hello_k8s.catalog import Lab
 from hello_k8s.classroom.model import Entry, Row
 from hello_k8s.errors import UsageError
@@ -28,10 +28,10 @@ from hello_k8s.language import t
 from hello_k8s.machine.images import recipe_hash
 
 NAME = "journal.jsonl"
-#: The grader's sources: what it says changes with them, and they change more often than the version does.
-GRADER = Path(replay.__file__).parent
+#: The sources that decide, with those of the machine: what they say of an answer changes more often than the version.
+GRADER = tuple(paths.PACKAGE / name for name in ("grading", "machine", "catalog.py"))
 #: What in a lab's folder decides about nobody's answer.
-_ASIDE = ("README", "solution/", "mutants/")
+_ASIDE = (".", "README", "solution/", "mutants/")
 
 
 def key_of(entry: Entry, lab: Lab, ours: str = "") -> str:
@@ -42,7 +42,7 @@ def key_of(entry: Entry, lab: Lab, ours: str = "") -> str:
     digest = hashlib.sha256()
     whose = (entry.learner, entry.lab, str(entry.seed), str(entry.refused or ""))
     for part in (hello_k8s.__version__, ours or digest_of_lab(lab), *whose):
-        digest.update(part.encode() + b"\0")
+        digest.update(part.encode(errors="backslashreplace") + b"\0")
     for name, file in sorted(replay.deliverables(lab, entry.folder, "submission").items()):
         digest.update(f"{name}\0{file.stat().st_size}\0".encode() + replay.decisive_bytes(file))
     return digest.hexdigest()
@@ -50,9 +50,9 @@ def key_of(entry: Entry, lab: Lab, ours: str = "") -> str:
 
 def digest_of_lab(lab: Lab) -> str:
     """All of ours that decides about an answer to `lab`, as it is now: its files, its images, the grader."""
-    written = {name: file for name, file in _written(lab.folder).items() if not name.startswith(_ASIDE)}
-    digest = hashlib.sha256(digest_of_grader(GRADER).encode())
-    digest.update(_digest({**written, **{f"start/{name}": file for name, file in lab.files().items()}}).encode())
+    written = {name: file for name, file in sources.written(lab.folder).items() if not name.startswith(_ASIDE)}
+    given = {f"start/{name}": file for name, file in lab.files().items() if file.is_file()}
+    digest = hashlib.sha256("".join((*map(digest_of_grader, GRADER), sources.digest(written | given))).encode())
     machine = (*(("node", "probe") if lab.on_cluster else ()), *(("engine",) if "docker" in lab.needs else ()))
     for image in map(catalog.image, (*machine, *lab.images)):
         digest.update(f"{image.id}\0{image.upstream}\0{recipe_hash(image)}\0".encode())
@@ -60,27 +60,9 @@ def digest_of_lab(lab: Lab) -> str:
 
 
 @functools.cache
-def digest_of_grader(folder: Path) -> str:
-    """The sources in `folder` as they were when this process first asked: those that it runs."""
-    return _digest(_written(folder))
-
-
-def _written(folder: Path) -> dict[str, Path]:
-    """The files below `folder` that a person wrote: name → file, no caches."""
-    found = {file.relative_to(folder): file for file in folder.rglob("*") if file.is_file()}
-    return {
-        name.as_posix(): file
-        for name, file in found.items()
-        if not any(part == "__pycache__" or part.startswith(".") for part in name.parts)
-    }
-
-
-def _digest(files: Mapping[str, Path]) -> str:
-    digest = hashlib.sha256()
-    for name, file in sorted(files.items()):
-        data = file.read_bytes() if file.is_file() else b""
-        digest.update(f"{name}\0{len(data)}\0".encode() + data)
-    return digest.hexdigest()
+def digest_of_grader(part: Path) -> str:
+    """The sources in `part`, a folder or a file, as they were when this process first asked: those that it runs."""
+    return sources.digest(sources.written(part))
 
 
 class Journal:
@@ -135,7 +117,8 @@ class Journal:
                 "result": row.result.to_dict() if row.result else None,
             },
         }  # fmt: skip
-        self._stream.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+        # half a surrogate pair (in a file's name, say) has no UTF-8; its backslash form is JSON, and read back the same
+        self._stream.write(json.dumps(record, ensure_ascii=False).encode(errors="backslashreplace") + b"\n")
         self._stream.flush()
         os.fsync(self._stream.fileno())
         self._known[key] = row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import secrets
@@ -11,16 +12,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import IO
 
 from hello_k8s import paths
 from hello_k8s.catalog import Lab
-from hello_k8s.errors import HelloError
+from hello_k8s.errors import HelloError, UsageError
+from hello_k8s.grading.containers import WORKER
 from hello_k8s.grading.ground import Ground
 from hello_k8s.grading.nonce import APART, CLASS, SECRET
-from hello_k8s.grading.replay import CLASS_LABEL
+from hello_k8s.grading.replay import CLASS_LABEL, WORKER_LABEL
 from hello_k8s.language import t
 from hello_k8s.machine.cluster import Cluster
-from hello_k8s.machine.nested import Nested, learner_engine
+from hello_k8s.machine.nested import Nested, class_engine
 
 #: Seconds between two looks at what may be broken: many gradings fail together.
 _HEAL_SECONDS = 5.0
@@ -37,6 +40,7 @@ class ClassMachine:
         #: Where the workers put what they need for a moment: a killed one can't tidy up after itself.
         self._scratch = paths.state() / "classes" / f"{self.id}-scratch"
         self._healed = 0.0
+        self._lock: IO[bytes] | None = None
 
     @cached_property
     def cluster(self) -> Cluster | None:
@@ -44,9 +48,8 @@ class ClassMachine:
 
     @cached_property
     def engine(self) -> Nested | None:
-        """An engine of the class's own: the learner's is full of the learner's images."""
         builds = any("docker" in lab.needs for lab in self.labs)
-        return Nested(f"{learner_engine().name}-class") if builds else None
+        return class_engine() if builds else None
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -58,7 +61,11 @@ class ClassMachine:
         return told
 
     def up(self) -> None:
-        """Cluster, engine and images there, leftovers of this class gone. Raises MachineError, ClusterError."""
+        """Cluster, engine and images there, leftovers of this class gone.
+
+        Raises MachineError, ClusterError; UsageError where another class is graded in the same engine.
+        """
+        self._hold()
         self._remove_scratch()
         self._scratch.mkdir(parents=True)
         self.up_again()
@@ -69,12 +76,28 @@ class ClassMachine:
                 if lab.on_cluster and "docker" not in lab.needs:
                     ground.load_images(lab)
 
+    def _hold(self) -> None:
+        """Keep the engine for this class until `down`, or until this process is gone."""
+        if not self.engine or self._lock:
+            return
+        stream = (paths.cache() / f"{self.engine.name}.lock").open("ab")
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.close()
+            busy = t("classroom.engine_busy", name=self.engine.name)
+            raise UsageError(busy, next=t("classroom.engine_busy_next")) from None
+        self._lock = stream
+
     def heal(self) -> None:
-        """After a failure of ours: what is down is brought up again, as far as that can be done."""
+        """After a failure of ours: what is down is brought up again, and what killed workers left goes, as far as that
+        can be done.
+        """
         if time.monotonic() - self._healed < _HEAL_SECONDS:
             return
         try:
             self.up_again()
+            self._remove_orphans()
         except HelloError as error:
             self._note(t("classroom.not_healed", why=error.what))
         self._healed = time.monotonic()
@@ -88,6 +111,8 @@ class ClassMachine:
 
     def down(self) -> None:
         """Remove what the class made. Never raises: the rows are what counts."""
+        if self.engine and not self._lock:
+            return  # it is another class's
         self._remove_scratch()
         with contextlib.suppress(HelloError, OSError):
             if self.cluster:
@@ -95,13 +120,37 @@ class ClassMachine:
         with contextlib.suppress(HelloError, OSError):
             if self.engine and not os.environ.get("HELLO_K8S_KEEP_CLASS_ENGINE"):
                 self.engine.down()
+        if self._lock:
+            self._lock.close()
+            self._lock = None
 
     def _remove_scratch(self) -> None:
         shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def _remove_namespaces(self) -> None:
+    def _remove_orphans(self) -> None:
+        """What is left of a killed worker's submissions would go on beside the others until the class ends."""
+        if self.cluster:
+            self._remove_namespaces(lambda labels: _is_gone(labels.get(WORKER_LABEL, "")))
+        if self.engine:
+            shown = f'{{{{.ID}}}} {{{{.Label "{WORKER}"}}}}'
+            lines = self.engine.engine.run("ps", "--all", f"--filter=label={WORKER}", f"--format={shown}").stdout
+            found = [line.split() for line in lines.splitlines()]
+            self.engine.engine.remove(*(container for container, worker in found if _is_gone(worker)))
+
+    def _remove_namespaces(self, which: Callable[[Mapping[str, str]], bool] = lambda labels: True) -> None:
         assert self.cluster is not None
         api = self.cluster.api()
         for namespace in api.list("Namespace", labels={CLASS_LABEL: self.id}):
-            if "deletionTimestamp" not in namespace["metadata"]:
-                api.delete("Namespace", namespace["metadata"]["name"])
+            metadata = namespace["metadata"]
+            if "deletionTimestamp" not in metadata and which(metadata["labels"]):
+                api.delete("Namespace", metadata["name"])
+
+
+def _is_gone(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, ValueError):
+        pass
+    return False

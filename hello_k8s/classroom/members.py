@@ -261,6 +261,8 @@ class Members:
         learner = self._data.get((*root, LEARNER_FILE))
         if self._reason is not None:
             return Contents(learner, refused=dict.fromkeys(shown, self._reason), reason=self._reason, cut=self._cut)
+        if learner is None:  # a folder of that name
+            return Contents(None, reason=self._nobody(()))
         return Contents(learner, answers=shown, misplaced=self._misplaced(root, shown))
 
     def _nobody(self, roots: Sequence[Name]) -> Texts:

@@ -10,7 +10,8 @@ from typing import Literal
 from hello_k8s.catalog import Lab
 from hello_k8s.grading.verdict import Result, Texts
 
-#: `ungraded` is our failure and never a number of points; the other two are.
+#: `ungraded` is never a number of points: our failure, or it isn't known which of several answers to grade. The other
+#: two are.
 State = Literal["graded", "not_submitted", "ungraded"]
 
 
@@ -68,7 +69,9 @@ class Roster:
 
 @dataclass(frozen=True)
 class Row:
-    """One learner and one lab in the class table. `attempts` is how often it was graded; `reason` says why not."""
+    """One learner and one lab in the class table. `attempts` is how often it was graded (0: there was nothing that
+    could be); `reason` says why not.
+    """
 
     learner: str
     lab: str
@@ -77,6 +80,11 @@ class Row:
     result: Result | None = None
     reason: Texts | None = None
     attempts: int = 1
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it isn't known what to grade: handed in, never attempted. No rerun helps before a person decides."""
+        return self.state == "ungraded" and self.attempts == 0
 
     @property
     def earned(self) -> int | None:
@@ -98,6 +106,10 @@ class ClassReport:
     seconds: float = 0.0
     version: str = ""
     possible: Mapping[str, int] = field(default_factory=dict)
+
+    def ungraded(self, *, undecided: bool) -> tuple[Row, ...]:
+        """The rows without a verdict: those that a person has to decide about, or those that we failed to grade."""
+        return tuple(row for row in self.rows if row.state == "ungraded" and row.undecided == undecided)
 
     @property
     def learners(self) -> tuple[str, ...]:

@@ -51,10 +51,16 @@ class Outcome:
 class _Worker:
     process: subprocess.Popen[bytes]
     busy: bool = False
+    #: For a place: others are at work meanwhile.
+    waiting: bool = False
     since: float = 0.0
     #: What it was given and hasn't answered yet: the one at work, and those whose results it keeps back.
     tasks: dict[int, Task] = field(default_factory=dict)
     rest: bytes = b""
+
+    @property
+    def is_stuck(self) -> bool:
+        return self.busy and not self.waiting and time.monotonic() - self.since > STUCK_SECONDS
 
 
 class Pool:
@@ -64,7 +70,7 @@ class Pool:
         self._count = workers
         self._environment = {**os.environ, **environment}
         self._workers: list[_Worker] = []
-        self._places = Places(places, lambda worker: self._tell(worker, {"granted": True}))  # type: ignore[arg-type]
+        self._places = Places(places, self._grant)  # type: ignore[arg-type]
         self._selector = selectors.DefaultSelector()
         self._waiting: deque[Task] = deque()
 
@@ -78,7 +84,7 @@ class Pool:
             self._hand_out()
             for key, _ in self._selector.select(1.0):
                 yield from self._hear(key.data)
-            for worker in [w for w in self._workers if w.busy and time.monotonic() - w.since > STUCK_SECONDS]:
+            for worker in [w for w in self._workers if w.is_stuck]:
                 worker.process.kill()
                 yield from self._lose(worker, "stuck")
 
@@ -110,6 +116,10 @@ class Pool:
         self._workers.append(worker)
         return worker
 
+    def _grant(self, worker: _Worker) -> None:
+        worker.waiting, worker.since = False, time.monotonic()
+        self._tell(worker, {"granted": True})
+
     @staticmethod
     def _tell(worker: _Worker, message: dict[str, Any]) -> None:
         """A worker that has died is noticed where its answers end, not here."""
@@ -127,6 +137,7 @@ class Pool:
         for line in lines:
             message = json.loads(line)
             if "want" in message:
+                worker.waiting = True
                 self._places.want(worker)
             elif "free" in message:
                 self._places.free(worker)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -98,9 +99,10 @@ def grade_class(
     """
     watcher = watcher or Watcher()
     begun, started = time.monotonic(), _now()
+    # Read before the journal is made: of what isn't a class nothing is left behind. Two graders may both read.
+    roster, chosen = plan_class(folder, labs, output / "unpacked")
+    chosen = tuple(overlaid(lab, overlay) for lab in chosen)
     with Journal(output).open() as journal:
-        roster, chosen = plan_class(folder, labs, output / "unpacked")
-        chosen = tuple(overlaid(lab, overlay) for lab in chosen)
         course = _planned(roster, chosen, journal)
         watcher.roster(roster, course.known, len(course.todo))
         if course.todo:
@@ -147,7 +149,7 @@ def _planned(roster: Roster, labs: Sequence[Lab], journal: Journal) -> _Course:
             course.todo.append(_Plan(entry, lab, key))
             course.put(Row(entry.learner, lab.id, entry.source, "ungraded", None, both("classroom.not_yet")))
     for (learner, name), thing in roster.unsure(by_id).items():
-        course.put(Row(learner, name, thing.source, "ungraded", None, thing.reason))
+        course.put(Row(learner, name, thing.source, "ungraded", None, thing.reason, attempts=0))
     return course
 
 
@@ -166,8 +168,8 @@ def _without(lab: Lab, verdict: str, why: Texts) -> Result:
 
 def _grade(course: _Course, journal: Journal, output: Path, places: int, workers: int, watcher: Watcher) -> None:
     machine = ClassMachine(output, tuple({plan.lab.id: plan.lab for plan in course.todo}.values()), watcher.note)
-    machine.up()
     try:
+        machine.up()
         with Pool(min(workers, len(course.todo) + len(machine.labs)), places, machine.environment) as pool:
             for number, lab in enumerate(machine.labs):
                 pool.add(Task(-1 - number, lab, lab.solution, kind="solution"))
@@ -176,19 +178,27 @@ def _grade(course: _Course, journal: Journal, output: Path, places: int, workers
         machine.down()
 
 
-def _believed(pool: Pool, trials: int) -> Iterator[Outcome]:
+def _believed(pool: Pool, machine: ClassMachine, watcher: Watcher) -> Iterator[Outcome]:
     """The outcomes of the class, none before every lab's own solution has passed: where one doesn't, no verdict of
-    this machine would mean anything. The solutions are the `trials` tasks with numbers below 0.
+    this machine would mean anything. The solutions are the tasks with numbers below 0; one that couldn't be graded
+    is graded again, as everybody's answer is.
 
     Raises MachineError for a solution that doesn't pass.
     """
     early: list[Outcome] = []
+    trials, attempts = len(machine.labs), Counter[int]()
     for outcome in pool.outcomes():
         if outcome.task.id >= 0:
             if trials:
                 early.append(outcome)
             else:
                 yield outcome
+            continue
+        attempts[outcome.task.id] += 1
+        if not _is_graded(outcome) and attempts[outcome.task.id] < ATTEMPTS:
+            watcher.note(t("classroom.trial_again", lab=outcome.task.lab.id, why=_first(outcome)))
+            machine.heal()
+            pool.add(outcome.task)
             continue
         if outcome.result is None or not outcome.result.passed:
             raise MachineError(
@@ -199,6 +209,10 @@ def _believed(pool: Pool, trials: int) -> Iterator[Outcome]:
         trials -= 1
         if not trials:
             yield from early
+
+
+def _is_graded(outcome: Outcome) -> bool:
+    return outcome.result is not None and outcome.result.graded
 
 
 def _said(outcome: Outcome) -> str:
@@ -212,11 +226,10 @@ def _rows(course: _Course, journal: Journal, pool: Pool, machine: ClassMachine, 
     total, done, begun = len(plans), 0, time.monotonic()
     for number, plan in plans.items():
         pool.add(Task(number, plan.lab, plan.entry.folder, plan.entry.seed))
-    for outcome in _believed(pool, len(machine.labs)):
+    for outcome in _believed(pool, machine, watcher):
         plan = plans[outcome.task.id]
         plan.attempts += 1
-        graded = outcome.result is not None and outcome.result.graded
-        if not graded and plan.attempts < ATTEMPTS:
+        if not _is_graded(outcome) and plan.attempts < ATTEMPTS:
             watcher.note(t("classroom.again", learner=plan.entry.learner, lab=plan.lab.id, why=_first(outcome)))
             machine.heal()
             pool.add(outcome.task)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sys
 import traceback
@@ -28,12 +30,15 @@ def run(argv: Sequence[str]) -> int:
             language.use(chosen)
             code = _run(words)
         except HelloError as error:
-            _say(error)
+            say(error)
             code = error.exit_code
         except (KeyboardInterrupt, EOFError):
             code = INTERRUPTED
         except BrokenPipeError:
             raise
+        except OSError as error:
+            _refused(error)
+            code = 1
         except Exception as error:
             _bug(error)
             code = 1
@@ -41,10 +46,9 @@ def run(argv: Sequence[str]) -> int:
             _end_programs()
         if code == INTERRUPTED:
             print("\n" + t("cli.interrupted"), file=sys.stderr)
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:  # `… | head`: the reader has gone; the flush at exit must not complain again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _flushed(code)
+    except BrokenPipeError:  # `… | head`: the reader has gone
+        _silence()
         return 0
 
 
@@ -78,6 +82,35 @@ def _run(words: list[str]) -> int:
     return app.run(words)
 
 
+def _flushed(code: int) -> int:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _silence()
+        if error.errno == errno.EIO:  # the terminal was closed
+            return code
+        _refused(error)  # `… > file` on a disk that is full
+        return code or 1
+    return code
+
+
+def _silence() -> None:
+    """What can't be written any more is dropped: the flush at exit must not complain again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _refused(error: OSError) -> None:
+    from hello_k8s import refusal
+
+    ordinary = refusal.explained(error)
+    if ordinary is None:
+        _bug(error)
+    else:
+        say(ordinary)
+
+
 def _end_programs() -> None:
     """Work that goes on beside what failed (the book's build) would otherwise be waited for at exit."""
     process = sys.modules.get("hello_k8s.process")
@@ -85,7 +118,7 @@ def _end_programs() -> None:
         process.end_all()
 
 
-def _say(error: HelloError) -> None:
+def say(error: HelloError) -> None:
     """What happened, why (in the program's own words) and what to do, each on lines of its own."""
     red, bold, off = ("\033[31m", "\033[1m", "\033[0m") if _colour() else ("", "", "")
     print(f"{red}✗{off} {bold}{error.what}{off}", file=sys.stderr)
@@ -96,7 +129,8 @@ def _say(error: HelloError) -> None:
     from hello_k8s.cli import log
 
     if log.opened():
-        log.write(str(error))
+        with contextlib.suppress(OSError):  # the disk is full: that is what was just said
+            log.write(str(error))
         print(f"  {t('cli.log_is', log=log.shown())}", file=sys.stderr)
 
 

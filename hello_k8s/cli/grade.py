@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,9 +14,9 @@ from hello_k8s.cli.show import console, duration, table
 from hello_k8s.language import pick, t
 
 if TYPE_CHECKING:
-    from hello_k8s.classroom.model import ClassReport, Roster, Row
+    from hello_k8s.classroom.model import ClassReport, Roster, Row, Unmapped
 
-#: `grade`: something of ours went wrong, and somebody has no verdict.
+#: `grade`: somebody has no verdict, or something handed in is nobody's.
 UNGRADED = 3
 
 
@@ -33,6 +34,7 @@ def grade(
     from hello_k8s.classroom import exports
     from hello_k8s.classroom.run import grade_class, plan_class
 
+    exports.require_known(formats or ())
     chosen = catalog.labs_of(labs) if labs else ()
     target = output or folder.resolve().with_name(f"{folder.resolve().name}-results")
     if dry_run:
@@ -62,12 +64,21 @@ def grade(
     _show_table(report)
     for file in _short_list(exports.write(report, target, formats or exports.FORMATS)):
         print(t("classroom.wrote", file=file))
-    ungraded = sum(row.state == "ungraded" for row in report.rows)
-    if ungraded:
-        print(t("classroom.some_ungraded", count=ungraded))
+    return _show_ungraded(report)
+
+
+def _show_ungraded(report: ClassReport) -> int:
+    """Say who has no verdict and why, and what is nobody's; returns the exit code."""
+    if ours := report.ungraded(undecided=False):
+        print(t("classroom.some_ungraded", count=len(ours)))
         print(f"→ {t('classroom.some_ungraded_next')}")
-        return UNGRADED
-    return 0
+    if undecided := report.ungraded(undecided=True):
+        print(t("classroom.some_undecided", count=len(undecided)))
+        for row in undecided:
+            print(f"  {row.learner} {row.lab}: {pick(row.reason) if row.reason else ''}")
+        print(f"→ {t('classroom.some_undecided_next')}")
+    _show_unmapped(report.unmapped)
+    return UNGRADED if ours or undecided or report.unmapped else 0
 
 
 def _short_list(files: list[Path]) -> list[Path]:
@@ -143,13 +154,20 @@ def _show_roster(roster: Roster) -> None:
         labs = ", ".join(entry.lab for entry in entries if not entry.refused) or "—"
         refused = [t("classroom.refused", reason=pick(entry.refused)) for entry in entries if entry.refused]
         sources = ", ".join(dict.fromkeys(entry.source for entry in entries))
-        page.add_row(Text(learner), labs, Text("\n".join([sources, *dict.fromkeys(refused)])))
+        page.add_row(learner, labs, "\n".join([sources, *dict.fromkeys(refused)]))
     out.print(page)
-    if roster.unmapped:
+    _show_unmapped(roster.unmapped)
+
+
+def _show_unmapped(unmapped: Sequence[Unmapped]) -> None:
+    from rich.text import Text
+
+    if unmapped:
+        out = console()
         out.print(Text(t("classroom.unmapped"), style="bold yellow"))
         page = table(t("classroom.column_source"), t("classroom.column_reason"))
-        for found in roster.unmapped:
-            page.add_row(Text(found.source), Text(pick(found.reason)))
+        for found in unmapped:
+            page.add_row(found.source, pick(found.reason))
         out.print(page)
 
 
@@ -161,12 +179,17 @@ def _show_table(report: ClassReport) -> None:
     colours = {"graded": "", "not_submitted": "dim", "ungraded": "yellow"}
     for learner in report.learners:
         cells = [rows[learner, lab.id] for lab in report.labs]
-        page.add_row(Text(learner), *(Text(_cell(row), style=colours[row.state]) for row in cells))
+        page.add_row(learner, *(Text(_cell(row), style=colours[row.state]) for row in cells))
     out = console()
     out.print(page)
-    counts = {state: sum(row.state == state for row in report.rows) for state in colours}
-    print(t("classroom.summary", seconds=f"{report.seconds:.0f}", **counts))
+    counts = {state: sum(row.state == state for row in report.rows) for state in ("graded", "not_submitted")}
+    counts["ungraded"] = len(report.ungraded(undecided=False))
+    said = t("classroom.summary", seconds=f"{report.seconds:.0f}", **counts)
+    undecided = len(report.ungraded(undecided=True))
+    print(f"{said} · {t('classroom.summary_undecided', count=undecided)}" if undecided else said)
 
 
 def _cell(row: Row) -> str:
+    if row.undecided:
+        return t("classroom.state_undecided")
     return t(f"classroom.state_{row.state}") if row.state != "graded" else _points(row)

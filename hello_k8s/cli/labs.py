@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ import typer
 from hello_k8s import workspace
 from hello_k8s.cli.show import Terminal, console, table
 from hello_k8s.language import pick, t
-from hello_k8s.workspace import identity
+from hello_k8s.workspace import begin, identity
 
 if TYPE_CHECKING:
     from hello_k8s import catalog
@@ -57,26 +58,17 @@ def list_() -> int:
 def start(lab: Lab = None, broken: Broken = False, empty: Empty = False, files_only: FilesOnly = False) -> int:
     """Help: cli.help.lab.start."""
     found = workspace.which(lab)
-    print(t("lab.starting", lab=found.id), flush=True)
     progress = Terminal("lab-start")
     _introduce(progress)
-    for line in workspace.start(found, broken=broken, empty=empty).lines():
-        print(line, flush=True)
-    if not files_only:
-        from hello_k8s.workspace import readiness
-
-        readiness.prepare(found, progress)
-    print(t("lab.started_next", lab=found.id))
+    begin.begin(found, progress, broken=broken, empty=empty, files_only=files_only)
     return 0
 
 
 def _introduce(progress: Terminal) -> None:
-    """Ask once for the name that submissions carry; the user's own name where nobody can be asked."""
-    if identity.learner_file().exists():
-        return
-    default = identity.default_id()
-    answer = progress.ask_text(t("lab.ask_id", default=default), default) if sys.stdin.isatty() else default
-    identity.introduce(answer)
+    """Ask once for the name that submissions carry, where somebody can be asked."""
+    if sys.stdin.isatty() and not identity.learner_file().exists():
+        default = identity.default_id()
+        identity.introduce(progress.ask_text(t("lab.ask_id", default=default), default))
 
 
 def check(
@@ -109,13 +101,15 @@ def check(
 
 
 def _check_chapter(labs: Sequence[catalog.Lab], *, as_submitted: bool, json: bool) -> int:
+    from hello_k8s.cli import say
     from hello_k8s.workspace import chapter
 
-    progress, checked = Terminal("lab-check"), []
-    for lab in labs:
-        if workspace.folder_of(lab).is_dir():
-            print(t("lab.checking", lab=lab.id), file=sys.stderr if json else sys.stdout, flush=True)
-        checked.append(chapter.check(lab, as_submitted=as_submitted, progress=progress))
+    announce = partial(print, file=sys.stderr if json else sys.stdout, flush=True)
+    checked = []
+    for each in chapter.check_all(labs, announce, as_submitted=as_submitted, progress=Terminal("lab-check")):
+        checked.append(each)
+        if json and each.error:  # the list holds results only
+            say(each.error)
     total = chapter.total(checked)
     if json:
         import json as format
@@ -135,28 +129,14 @@ def hint(
     lab: Lab = None, check: Annotated[str | None, typer.Argument(metavar="CHECK", show_default=False)] = None
 ) -> int:
     """Help: cli.help.lab.hint."""
-    if lab and check is None and "/" not in lab:  # `lab hint small`: a check of the lab in use
-        lab, check = None, lab
-    found = workspace.which(lab)
-    given = workspace.hint(found, check)
-    print(t("lab.hint_of", check=given.check.id, question=pick(given.check.question)))
-    print(t("lab.hint_level", level=given.level, of=given.of, text=given.text))
-    print(t("lab.hint_more") if given.level < given.of else t("lab.hint_last", lab=found.id))
+    for line in begin.hint(lab, check):
+        print(line)
     return 0
 
 
 def reset(lab: Lab = None, broken: Broken = False, empty: Empty = False, files_only: FilesOnly = False) -> int:
     """Help: cli.help.lab.reset."""
-    found = workspace.which(lab)
-    print(t("lab.resetting", lab=found.id), flush=True)
-    for line in workspace.reset(found, broken=broken, empty=empty).lines():
-        print(line)
-    if found.on_cluster and not files_only:
-        from hello_k8s.workspace import readiness
-
-        kept = readiness.refresh(found, Terminal("lab-reset"))
-        if kept:
-            print(t("lab.live_kept", file=workspace.shown(kept)))
+    begin.again(workspace.which(lab), Terminal("lab-reset"), broken=broken, empty=empty, files_only=files_only)
     return 0
 
 
@@ -217,9 +197,7 @@ def verify(
     good = True
     for lab in chosen:
         print(t("lab.verifying", lab=lab.id), flush=True)
-        if not static:
-            readiness.machine(lab, progress)
-        report = authoring.verify(lab, progress, static=static)
+        report = authoring.verify(lab, progress, static=static, prepare=partial(readiness.machine, lab, progress))
         show_verification(report)
         good = good and report.ok
     return 0 if good else 1

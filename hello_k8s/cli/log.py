@@ -22,10 +22,17 @@ def open_for(command: str) -> None:
     with _lock:
         if _file is None:
             folder = paths.logs()
-            for old in sorted(folder.glob("*.log"), key=lambda file: file.stat().st_mtime)[: -KEPT + 1]:
+            for old in sorted(folder.glob("*.log"), key=_made)[: -KEPT + 1]:
                 old.unlink(missing_ok=True)
             name = f"{command}-{time.strftime('%Y%m%d-%H%M%S')}.log"
             _file = (folder / name).open("a", encoding="utf-8", buffering=1)
+
+
+def _made(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:  # another command has just removed it
+        return 0.0
 
 
 def opened() -> bool:

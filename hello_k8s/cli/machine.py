@@ -52,24 +52,28 @@ def pause() -> int:
     from hello_k8s.machine.cluster import Cluster
     from hello_k8s.machine.nested import learner_engine
 
-    there = _anything_there()
-    Cluster().pause()
-    learner_engine().pause()
-    print(t("cli.paused") if there else t("cli.nothing_there"))
+    cluster, engine = Cluster(), learner_engine()
+    states = {cluster.status(), engine.status()}
+    cluster.pause()
+    engine.pause()
+    if states & {"running", "paused"}:
+        print(t("cli.paused"))
+    else:
+        print(t("cli.nothing_there") if states == {"absent"} else t("cli.nothing_runs"))
     return 0
 
 
 def _anything_there() -> bool:
     from hello_k8s.machine.cluster import Cluster
-    from hello_k8s.machine.nested import learner_engine
+    from hello_k8s.machine.nested import class_engine, learner_engine
 
-    return Cluster().status() != "absent" or learner_engine().exists()
+    return Cluster().status() != "absent" or learner_engine().exists() or class_engine().exists()
 
 
 def stop() -> int:
     """Help: cli.help.stop."""
     from hello_k8s.machine.cluster import Cluster
-    from hello_k8s.machine.nested import learner_engine
+    from hello_k8s.machine.nested import class_engine, learner_engine
 
     if not _anything_there():
         print(t("cli.nothing_there"))
@@ -78,6 +82,7 @@ def stop() -> int:
     with progress.step(t("cli.stopping"), 10):
         Cluster().stop()
         learner_engine().stop()
+        class_engine().down()  # left by a killed `grade`, which makes another
     print(t("cli.stopped"))
     return 0
 
@@ -85,17 +90,28 @@ def stop() -> int:
 def delete(yes: Annotated[bool, typer.Option("--yes", "-y")] = False) -> int:
     """Help: cli.help.delete."""
     from hello_k8s.machine.cluster import Cluster
-    from hello_k8s.machine.nested import learner_engine
+    from hello_k8s.machine.nested import class_engine, learner_engine
 
     there = _anything_there()
     progress = Terminal("delete")
-    if there and not yes and sys.stdin.isatty() and not progress.ask(t("cli.ask_delete")):
-        print(t("cli.nothing_done"))
-        return 0
+    if there and not yes and (code := _refused("delete", progress)) is not None:
+        return code
     with progress.step(t("cli.deleting"), 10):
         Cluster().delete()
         learner_engine().down()
+        class_engine().down()
     print(t("cli.deleted") if there else t("cli.nothing_there"))
+    return 0
+
+
+def _refused(command: str, progress: Terminal) -> int | None:
+    """The exit code where nobody agrees to `command`; None where somebody does."""
+    if not sys.stdin.isatty():
+        print(t(f"cli.{command}_needs_yes"))
+        return 2
+    if progress.ask(t(f"cli.ask_{command}")):
+        return None
+    print(t("cli.nothing_done"))
     return 0
 
 
@@ -142,10 +158,12 @@ def _class_of(count: int, names: list[str]) -> int:
 
 
 def _show_findings(rows: list[tuple[str, str, str, str]]) -> None:
+    from rich.text import Text
+
     page = table("", t("cli.doctor.what"), t("cli.doctor.found"), t("cli.doctor.next"))
+    marks = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
     for level, what, found, following in rows:
-        style = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "problem": "[red]✗[/]"}[level]
-        page.add_row(style, what, found, following)
+        page.add_row(Text(*marks[level]), what, found, following)
     console().print(page)
 
 
@@ -194,9 +212,11 @@ def uninstall(
         page.add_row(thing.what, thing.where)
     console().print(page)
     progress = Terminal("uninstall")
-    if dry_run or not (yes or (sys.stdin.isatty() and progress.ask(t("cli.ask_uninstall")))):
-        print(t("cli.nothing_done") if dry_run or sys.stdin.isatty() else t("cli.uninstall_needs_yes"))
-        return 0 if dry_run or sys.stdin.isatty() else 2
+    if dry_run:
+        print(t("cli.nothing_done"))
+        return 0
+    if not yes and (code := _refused("uninstall", progress)) is not None:
+        return code
     removal.remove(things, progress)
     print(t("cli.uninstalled"))
     return 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hello_k8s.catalog import Lab
 from hello_k8s.cli.show import console, table
-from hello_k8s.language import pick, t
+from hello_k8s.language import t
 from hello_k8s.workspace import report, shown
 
 if TYPE_CHECKING:
@@ -44,35 +44,15 @@ def show_chapter(checked: Sequence[Checked], total: Total) -> None:
     """Print a chapter: a line a lab with its points and the checks that want something, then the sum."""
     from rich.text import Text
 
-    out, page = (
-        console(),
-        table("", t("lab.list.lab"), t("lab.list.title"), t("lab.list.points"), t("lab.chapter_open")),
-    )
-    for each in checked:
-        page.add_row(*_chapter_row(each))
+    view, out = report.chapter_view(checked, total), console()
+    page = table("", *view.headings)
+    for row in view.rows:
+        mark = Text(row.mark, COLOURS[row.tone] if row.tone else "dim")
+        page.add_row(mark, row.lab, row.title, row.points, row.open)
     out.print(page)
-    if total.graded:
-        values = {"earned": total.earned, "possible": total.possible, "labs": total.graded}
-        out.print(Text(t("lab.chapter_total", **values), style="bold"))
-    if total.open:
-        out.print(Text(f"→ {t('lab.chapter_next', lab=total.open[0].id)}"))
-    elif not total.graded:
-        out.print(Text(f"→ {t('lab.chapter_start', lab=checked[0].lab.id)}"))
-    else:
-        out.print(Text(f"→ {t('lab.passed_next')}"))
-
-
-def _chapter_row(each: Checked) -> tuple[str, str, str, str, str]:
-    lab, result = each.lab, each.result
-    if each.error is not None:
-        return "[yellow]![/]", lab.id, pick(lab.title), f"–/{lab.points}", each.error.what
-    if result is None:
-        return "[dim]·[/]", lab.id, pick(lab.title), f"–/{lab.points}", t("lab.standing.new")
-    if not result.graded:
-        return "[yellow]![/]", lab.id, pick(lab.title), f"–/{lab.points}", t("lab.ungraded")
-    failed = ", ".join(check.id for check in result.checks if not check.passed)
-    mark = "[red]✗[/]" if failed else "[green]✓[/]"
-    return mark, lab.id, pick(lab.title), f"{result.earned}/{result.possible}", failed
+    if view.total:
+        out.print(Text(view.total, style="bold"))
+    out.print(Text(f"→ {view.next}"))
 
 
 def _indented(out: Console, by: int, text: str, style: str = "") -> None:
@@ -97,12 +77,13 @@ def show_verification(verified: Report) -> None:
     if verified.runs:
         page = table("", *(t(f"lab.verify.{name}") for name in ("what", "expected", "got", "time")))
         for run in verified.runs:
-            mark = "[green]✓[/]" if run.ok else "[red]✗[/]"
+            mark = Text("✓", "green") if run.ok else Text("✗", "red")
             page.add_row(mark, run.name, run.expected, run.got, f"{run.seconds:.1f} s")
         out.print(page)
     elif not verified.static:
         out.print(Text(t("lab.verify.not_graded"), style="dim"))
-    word = t("lab.verify.proved", lab=verified.lab) if verified.ok else t("lab.verify.unproved", lab=verified.lab)
+    key = "unproved" if not verified.ok else "only_read" if verified.static else "proved"
+    word = t(f"lab.verify.{key}", lab=verified.lab)
     out.print(Text(word, style="bold green" if verified.ok else "bold red"))
 
 

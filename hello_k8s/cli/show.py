@@ -97,9 +97,9 @@ class Terminal(progress.Progress):
                 self._print(f"{mark} {title}  {duration(step.elapsed)}", {"✓": "green", "✗": "red"}[mark])
 
     def note(self, text: str) -> None:
+        self._print(text)  # before the log, whose disk may be full
         log.open_for(self._command)
         log.write(text)
-        self._print(text)
 
     def line(self, text: str) -> None:
         log.open_for(self._command)
@@ -191,11 +191,18 @@ class _Still:
 
 
 def table(*headings: str) -> Any:
-    """An empty Rich table in our style: no frame, a rule below the headings."""
+    """An empty Rich table in our style: no frame, a rule below the headings. A text in it is shown as it is: a path
+    or a program's output may look like Rich's markup. What has a colour is passed as a `Text`.
+    """
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
-    result = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    class Plain(Table):
+        def add_row(self, *cells: Any, **more: Any) -> None:
+            super().add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells), **more)
+
+    result = Plain(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for heading in headings:
         result.add_column(heading, overflow="fold")
     return result

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import math
 import os
 import secrets
 import shutil
@@ -18,13 +17,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import hello_k8s
 from hello_k8s.catalog import Lab
-from hello_k8s.errors import ClusterError
-from hello_k8s.grading import replay
+from hello_k8s.errors import ClusterError, EngineError, HelloError
+from hello_k8s.grading import asking, replay
 from hello_k8s.grading.asking import Answer
 from hello_k8s.grading.building import build
 from hello_k8s.grading.buildlog import base_names
 from hello_k8s.grading.built import BuiltImage
 from hello_k8s.grading.containers import Container
+from hello_k8s.grading.crowding import crowded_out
+from hello_k8s.grading.encodable import encodable, encodable_texts
 from hello_k8s.grading.final import at_rest
 from hello_k8s.grading.ground import Ground
 from hello_k8s.grading.limit import not_counted
@@ -46,18 +47,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Mode = Literal["look", "replay"]
 
-#: Seconds that building one image may take, and that a container may take until it listens.
+#: Seconds that building one image may take.
 BUILD_SECONDS = 300.0
 #: The same in a class, where nobody waits for one that only burns time; an honest build takes a few seconds.
 CLASS_BUILD_SECONDS = 120.0
-LISTEN_SECONDS = 10.0
 #: Seconds for which a look waits for the learner's own workloads, as long as waiting may help.
 STARTING_SECONDS = 10.0
-_PROBE_AT_ONCE = 16
 #: What waits for these only waits for nothing more once Pods and EndpointSlices are at rest.
 _ABOUT_PODS = {"Pod", "Deployment", "ReplicaSet", "StatefulSet", "Service", "EndpointSlice"}
-#: Seconds for which what was seen in the namespace is still true.
-_SEEN_SECONDS = 2.0
+#: Seconds for which what was seen in the namespace is still true, and that the lab's own objects were as given.
+_SEEN_SECONDS, _LOOKED_SECONDS = 2.0, 1.0
 
 
 class Attempt:
@@ -90,11 +89,16 @@ class Attempt:
         self.problems: list[Texts] = []
         self.asked: set[str] = set()
         self.applied: list[dict[str, Any]] = []
+        self._slot: Slot | None = None
+        self._tampered: Exception | None = None
+        self._looked = -_LOOKED_SECONDS
         self._begun = time.monotonic()
         self._seen: tuple[float, frozenset[str], list[Texts]] = (0.0, frozenset(), [])
         self._once: dict[str, tuple[bool, Any]] = {}
         self._containers: list[Container] = []
         self._closing = contextlib.ExitStack()
+        self._cleared = ""
+        self._crowded = ""
 
     # -- once, whoever asks first
 
@@ -145,6 +149,7 @@ class Attempt:
             if PurePosixPath(dockerfile) not in self.files:
                 raise Unmet(both("grading.file_missing", file=dockerfile))
             built[tag] = self._image(engine, folder, tag, dockerfile, self.id)
+        self._cleared = self.nested.cleared
         return built
 
     def _image(self, engine: Engine, folder: Path, tag: str, dockerfile: str, name: str) -> BuiltImage:
@@ -175,7 +180,10 @@ class Attempt:
         shutil.copytree(self.submission.folder, folder, dirs_exist_ok=True)
         data = replay.stamp((folder / file).read_bytes(), self.lab.replay.stamp[file], nonce, file)
         (folder / file).write_bytes(data)
-        return self._image(image.engine, folder, tag, dockerfile, f"{self.id}-{nonce}"), nonce
+        rebuilt = self._image(image.engine, folder, tag, dockerfile, f"{self.id}-{nonce}")
+        if self.nested.cleared != self._cleared:  # what it found in the cache isn't its own doing
+            raise EngineError(("docker", "builder", "prune"), "", 0, what=t("building.cleared"))
+        return rebuilt, nonce
 
     def run(self, image: BuiltImage, *arguments: str, options: tuple[str, ...] = ()) -> Container:
         """A container of `image`; removed after the check that asked for it."""
@@ -223,29 +231,43 @@ class Attempt:
         folder = self.submission.folder
         assert self.api  # says so where there is no cluster, before images are brought to its nodes
         images = self._images_on_nodes()
-        slot = self.ground.slot(self.lab) or self._new_slot(images)
+        slot = self._slot = self.ground.slot(self.lab) or self._new_slot(images)
         self._closing.callback(lambda: self.ground.keep(slot, self.applied))
         assert slot.user is not None
-        self.applied, lines, problems = replay.apply_submission(self.lab, folder, slot.user, slot.name, images)
+        self.applied, lines, problems = replay.apply_submission(
+            self.lab, folder, slot.user, slot.name, images, slot.made_of_given
+        )
         self.rewrites += [f"namespace: {self.lab.namespace} → {slot.name}", *lines]
         self.problems += problems
         if problems and not self.applied:
             raise Unmet(problems[0], evidence=[text["en"] for text in problems])
-        with contextlib.suppress(AssertionError):  # what doesn't run is for the checks to say
+        try:
             replay.settle(self.api, slot.name, self.applied, self.lab.replay.settle, fresh=True)
+        except AssertionError:  # what doesn't run is for the checks to say
+            if scheduler := self.crowded_out():
+                raise Unmet(both("grading.crowded_out"), evidence=[scheduler]) from None
+        if wrong := self.tampered():
+            raise wrong
         return Namespace(slot.name, live=False)
+
+    def tampered(self) -> Exception | None:
+        """What says that the submission has changed the lab's own objects, or why that can't be seen; else None."""
+        now = time.monotonic()
+        if self._slot and self._tampered is None and now - self._looked > _LOOKED_SECONDS:
+            self._looked, self._tampered = now, self._slot.tampered(self.applied)
+        return self._tampered
 
     def _new_slot(self, images: Mapping[str, str]) -> Slot:
         """A namespace with the lab's own objects in it and an account for the submission."""
         slot = Slot(self.lab, self.api)
         labels = {replay.REPLAY_LABEL: "true"}
         if run := os.environ.get(CLASS):
-            labels[replay.CLASS_LABEL] = run
+            labels |= {replay.CLASS_LABEL: run, replay.WORKER_LABEL: str(os.getpid())}
         try:
             self.cluster.prepare_namespace(slot.name, labels=labels)
             replay.remove_leftovers(self.api, slot.name)
             replay.apply_given(self.lab, self.api, slot.name, images)
-            slot.remember(replay.prepare_account(self.api, slot.name))
+            slot.remember(replay.prepare_account(self.api, slot.name), replay.given_objects(self.lab))
         except BaseException:
             slot.discard()
             raise
@@ -253,10 +275,13 @@ class Attempt:
 
     def _images_on_nodes(self) -> dict[str, str]:
         """The lab's images on every node, and the submission's own: tag in lab.toml → tag on the nodes."""
+        from hello_k8s.machine import loading
+
         if not self.lab.replay.build:
             self.ground.load_images(self.lab)
         built = self.images() if self.lab.replay.build else {}
         for image in built.values():
+            self._closing.callback(loading.remove, image.tag, self.cluster.engine, self.cluster.nodes())
             self.cluster.load([image.tag], image.engine, self.progress)
         return {tag: image.tag for tag, image in built.items()}
 
@@ -267,22 +292,10 @@ class Attempt:
     ) -> list[Answer]:
         """Ask `target` `n` times; see the fixture `http`."""
         if isinstance(target, Container):
-            return self._ask_container(target, path, n, timeout, port)
+            return asking.container(self.nested, target, path, n, timeout, port)
         if target.startswith("pod/"):
             return self._ask_pod(target.removeprefix("pod/"), path, n, timeout, port)
         return self._ask_service(target, path, n, timeout)
-
-    def _ask_container(self, target: Container, path: str, n: int, timeout: float, port: int) -> list[Answer]:
-        deadline = time.monotonic() + LISTEN_SECONDS
-        while True:
-            address = target.address
-            if address:
-                answers = [Answer.of(item) for item in self.nested.fetch(f"http://{address}:{port}{path}", n, timeout)]
-                if any(answer.status for answer in answers) or time.monotonic() > deadline:
-                    return answers
-            if not target.running:
-                raise target.ended()
-            time.sleep(0.1)  # a port that begins to be listened on is nothing that could be watched
 
     def _ask_service(self, target: str, path: str, n: int, timeout: float) -> list[Answer]:
         name, _, port = target.partition(":")
@@ -297,22 +310,8 @@ class Attempt:
         return self.fetch(f"http://{address}:{port}{path}", n, timeout)
 
     def fetch(self, url: str, n: int, timeout: float) -> list[Answer]:
-        """Ask `url` from inside the cluster, through the probe Pod. Raises ClusterError where that doesn't work."""
-        from hello_k8s.machine.cluster import PROBE_POD, SYSTEM_NAMESPACE
-
-        limit = math.ceil(n / _PROBE_AT_ONCE) * timeout + 10
-        query = {"url": url, "n": n, "timeout": timeout}
-        response = self.api.pod_proxy(SYSTEM_NAMESPACE, PROBE_POD, 8080, "/fetch", query, limit)
-        if response.status_code in (404, 502, 503):
-            self.cluster.probe()
-            response = self.api.pod_proxy(SYSTEM_NAMESPACE, PROBE_POD, 8080, "/fetch", query, limit)
-        if response.status_code != 200:
-            raise ClusterError(
-                t("grading.probe_failed", status=response.status_code),
-                why=response.text[:500],
-                next=t("grading.probe_next"),
-            )
-        return [Answer.of(item) for item in response.json()]
+        """Ask `url` from inside the cluster. Raises ClusterError where that doesn't work."""
+        return asking.inside(self.cluster, self.api, url, n, timeout)
 
     def eventually(self, fn: Callable[[], T], within: float = 10, on: tuple[str, ...] = ("Pod", "EndpointSlice")) -> T:
         """See the fixture `eventually`."""
@@ -324,6 +323,13 @@ class Attempt:
         return eventually(fn, within, self.api, name, on, rest)
 
     # -- the end
+
+    def crowded_out(self) -> str:
+        """What the scheduler said where others' Pods had taken the room that this submission's needed; else empty."""
+        if self._slot is not None and not self._crowded:
+            with contextlib.suppress(HelloError):  # a look that fails must not hide the failure
+                self._crowded = crowded_out(self.api, self._slot.name, self._slot.own_pods)
+        return self._crowded
 
     def causes(self, error: BaseException) -> tuple[Texts, ...]:
         """The causes of `error` that can be observed; none where nothing can be seen."""
@@ -354,8 +360,8 @@ class Attempt:
             seconds=time.monotonic() - self._begun,
             version=hello_k8s.__version__,
             files={name.as_posix(): _digest(file) for name, file in self.files.items()},
-            drift=self.drift,
-            rewrites=tuple(self.rewrites),
+            drift=tuple(map(encodable_texts, self.drift)),
+            rewrites=tuple(map(encodable, self.rewrites)),
         )
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ fetch but the lab's images.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import secrets
@@ -27,6 +28,7 @@ PROCESSES = 512
 DISK = 2 << 30
 #: As in images/engine/confine/disk.go.
 FILES = 150_000
+_ROOM = 1 << 30
 #: Seconds that a step may do nothing at all: neither compute nor end.
 IDLE_SECONDS = 30.0
 #: A name in the hosts file of every step. Its address says whose step it is: addresses aren't part of what
@@ -35,6 +37,20 @@ _HOST = "build.hello-k8s"
 #: BuildKit heeds .dockerignore in a folder, not in an archive on standard input. The folder goes with the build.
 _IN_FOLDER = 'f=$(mktemp -d) && trap "rm -rf $f" EXIT && cd "$f" && tar -x && "$@" .'
 _KILLED = re.compile(r"exit code: 137|\bKilled\b|signal: killed|cannot allocate memory|out of memory", re.IGNORECASE)
+#: What programs say who didn't get what they asked for, whoever has it.
+_STARVED = re.compile(
+    rf"{_KILLED.pattern}|resource temporarily unavailable|failed to create new OS thread|can(no|')t fork", re.IGNORECASE
+)
+_STRANDED = re.compile(
+    r"confine: the build that began this step has ended|confine: the build writes too much|exit code: 137"
+)
+#: What BuildKit says of itself, not of a Dockerfile: equal steps of several builds have got in each other's way
+#: (moby/buildkit#2303, #3635, #1460, #4887). Steps can't print such a line: theirs begin with a number.
+_BROKEN = re.compile(
+    r"^ERROR: (?:failed to \w+: )*(?:failed to get edge|inconsistent graph state|no active sessions?\b"
+    r"|failed to compute cache key: failed to get state for index|mount already exists"
+    r"|rpc error: code = (?:Canceled|Unavailable))"
+)
 _NO_SPACE = re.compile(r"no space left on device", re.IGNORECASE)
 
 
@@ -49,10 +65,17 @@ class _Ended:
     memory: bool
     processes: bool
     full: bool
+    stranded: bool
+    free: int
 
     @property
     def good(self) -> bool:
         return self.code == 0
+
+    @property
+    def failed(self) -> bool:
+        """Whether it failed and nobody had ended it."""
+        return not self.good and not self.ended
 
     @property
     def short_of(self) -> str:
@@ -66,6 +89,35 @@ class _Ended:
         if self.memory and _KILLED.search(self.output):
             return "memory"
         return "processes" if self.processes else ""
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether only alone it shows whose doing it is: others had what it didn't get, or the disk holds what earlier
+        builds left (a compiler that can't write its index doesn't say so, but that a package isn't there). What it was
+        ended for was counted of its own.
+        """
+        if not self.failed:
+            return False
+        starved = self.short_of or _STARVED.search(self.output)
+        return self.lost_a_step or self.broke or self.full or bool(starved and not self.alone)
+
+    @property
+    def broke(self) -> bool:
+        """Whether the builder failed, whatever it was building."""
+        errors = [line for line in self.output.splitlines() if line.startswith("ERROR: ")]
+        return self.failed and bool(errors and _BROKEN.match(errors[-1]))
+
+    @property
+    def had_no_room(self) -> bool:
+        """Whether the disk was too full already for what a build may write."""
+        return self.failed and self.full and self.free < DISK + _ROOM
+
+    @property
+    def lost_a_step(self) -> bool:
+        """Whether a step of it was another build's, too, and ended with that (images/engine/confine/group.go), or for
+        what that had written (runc.go).
+        """
+        return self.failed and self.stranded and bool(_STRANDED.search(self.output))
 
 
 def build(
@@ -84,7 +136,8 @@ def build(
     `images` are the lab's images (folder names), all that a FROM may name; `owner` says whose cache mounts it sees.
     `secrets` are given both as secrets (`--secret id=NAME`) and as build arguments of the same name in capitals: which
     of the two leaves no trace is the learner's to know.
-    Raises Unmet for what the Dockerfile does wrong, TimedOut past `seconds`, EngineError for what is ours.
+    Raises Unmet for what the Dockerfile does wrong, TimedOut past `seconds`, EngineError for what is ours: also where
+    even alone it had not the room or the steps that it may have.
     """
     names = base_names(images)
     context = tar_of(folder)
@@ -97,10 +150,14 @@ def build(
     else:
         command = (*command, "-")
     done = _run(nested, command, context, names, seconds, around=around)
-    if not done.good and done.short_of and (not done.alone or (done.full and not done.ended)):
-        # It shared with others, or the disk holds what earlier builds left: only alone it shows whose doing it is.
-        clear = ("-clear",) if done.short_of == "disk" else ()
-        done = _run(nested, command, context, names, seconds, "-alone", *clear, around=around)
+    if done.in_doubt:
+        clear = ("-clear",) if done.full else ()
+        with nested.clearing() if clear else contextlib.nullcontext():
+            done = _run(nested, command, context, names, seconds, "-alone", *clear, around=around)
+        if done.lost_a_step:  # which was left of one that had just been ended: once BuildKit has forgotten it
+            done = _run(nested, command, context, names, seconds, "-alone", "-calm", around=around)
+        if done.lost_a_step or done.broke or done.had_no_room:
+            raise EngineError(("docker", *command), done.output, done.code)
     if not done.good:
         raise _why(done, dockerfile, images, seconds)
 
@@ -163,7 +220,8 @@ def _run(
         raise
     ended = _Ended(
         done.stderr, report["code"], report["ended"], report["alone"],
-        report["memory"], report["processes"], report["full"],
+        report["memory"], report["processes"] and report["limited"], report["full"], report["stranded"],
+        report["free"],
     )  # fmt: skip
     if ended.ended == "asked" or not (ended.good or ended.ended or nested.engine.answers()):
         raise EngineError(words, ended.output, ended.code)

@@ -20,6 +20,7 @@ from typing import IO, Any
 
 from hello_k8s.errors import EngineError
 from hello_k8s.grading import searching
+from hello_k8s.grading.containers import described
 from hello_k8s.grading.verdict import Unmet
 from hello_k8s.language import both
 from hello_k8s.machine.engine import Engine
@@ -50,10 +51,7 @@ class BuiltImage:
     @cached_property
     def inspected(self) -> dict[str, Any]:
         """What `docker image inspect` says."""
-        found = self.engine.image(self.tag)
-        if found is None:
-            raise EngineError(("docker", "image", "inspect", self.tag), "", 1)
-        return found
+        return described(self.engine.image, "image", self.tag)
 
     @property
     def id(self) -> str:

@@ -106,6 +106,8 @@ def _service(service: Object, seen: Seen) -> Iterator[Texts]:
             yield from _pod(pod, seen)
         return
     for port in service["spec"].get("ports", ()):
+        if port.get("protocol", "TCP") != "TCP":
+            continue  # nobody refuses there
         target = port.get("targetPort", port["port"])
         if isinstance(target, str) and not target.isdigit():
             if number := _named_port(ready[0], target):
@@ -200,12 +202,17 @@ def _pod(pod: Object, seen: Seen) -> Iterator[Texts]:
             yield both("grading.not_scheduled", pod=name, message=condition.get("message", ""))
             return
     told = False
-    for container in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())):
+    begun = [each for each in status.get("initContainerStatuses", ()) if not _has_done_its_work(each)]
+    for container in (*begun, *status.get("containerStatuses", ())):
         for text in _container(pod, container, seen):
             told = True
             yield text
     if not told:
         yield both("grading.pod_not_ready", pod=name, why=_last_warning(pod, seen) or status.get("phase", "?"))
+
+
+def _has_done_its_work(init: Object) -> bool:
+    return bool(init.get("state", {}).get("terminated", {}).get("exitCode") == 0)
 
 
 def _container(pod: Object, status: Object, seen: Seen) -> Iterator[Texts]:
@@ -234,8 +241,8 @@ def _memory(pod: Object, container: str) -> str:
 
 def _last_warning(pod: Object, seen: Seen) -> str:
     """What the kubelet said last about the Pod: a failed probe, a volume that isn't there."""
-    name = pod["metadata"]["name"]
-    said = [e for e in seen.events if e.get("involvedObject", {}).get("name") == name and e.get("type") == "Warning"]
+    uid = pod["metadata"].get("uid")  # its name may have been somebody else's before
+    said = [e for e in seen.events if e.get("involvedObject", {}).get("uid") == uid and e.get("type") == "Warning"]
     return f"{said[-1].get('reason')}: {said[-1].get('message', '')}" if said else ""
 
 

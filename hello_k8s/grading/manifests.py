@@ -19,12 +19,16 @@ Object = dict[str, Any]
 
 #: A deliverable is a text that a person wrote: more bytes than this are a mistake or an attack.
 LIMIT_BYTES = 1 << 20
-#: The same for a manifest, in values after aliases.
+#: The same for a manifest, in values after aliases; a long text counts as one for every so many characters of it.
 LIMIT_VALUES = 50_000
+_CHARACTERS = 64
 LIMIT_DOCUMENTS = 200
+LIMIT_OBJECTS = 200
 _LIMIT_DEPTH = 100
 #: Characters of a value that says `!!int` or the like of itself: reading one takes time in the square of its length.
 _LIMIT_TAGGED = 100
+#: Characters of a value that a note about a rewrite quotes.
+_NOTE = 300
 #: What the API's JSON can carry as a whole number.
 _INTEGERS = range(-(2**63), 2**64)
 #: The class of a LoadBalancer Service in a throw-away namespace: no controller serves it, so no address is taken.
@@ -60,9 +64,17 @@ _Loader.yaml_implicit_resolvers = _resolvers()
 def read_manifests(file: Path, name: str) -> list[Object]:
     """The objects in `file` (called `name` in messages), `kind: List` taken apart.
 
-    Raises Unmet where it is missing, no UTF-8, no YAML (with line and column), or holds what is no object.
+    Raises Unmet where it is missing, no UTF-8, no YAML (with line and column), or holds what is no object or too many.
     """
-    objects = [item for document in read_documents(file, name) for item in _objects(document, name)]
+    objects: list[Object] = []
+    for document in read_documents(file, name):
+        for value in _values(document):
+            if not _is_json(value):
+                raise Unmet(both("grading.not_yaml", file=name, problem=_shown(value)))
+        for item in _objects(document, name):
+            if len(objects) == LIMIT_OBJECTS:
+                raise Unmet(both("isolation.too_many_objects", file=name, limit=LIMIT_OBJECTS))
+            objects.append(item)
     if not objects:
         raise Unmet(both("grading.file_empty", file=name))
     return objects
@@ -121,7 +133,7 @@ class _Open:
 def _look_through(text: str, name: str) -> None:
     """Refuse, before anything is built, what would be too much to build and what no reader could mean."""
     documents = 0
-    stack: list[_Open] = []
+    stack = [_Open(False, None)]  # the file itself: what its documents hold adds up
     sizes: dict[str, int] = {}  # anchor → values that an alias of it stands for
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.DocumentStartEvent):
@@ -131,7 +143,7 @@ def _look_through(text: str, name: str) -> None:
                 raise Unmet(both("isolation.too_many_documents", file=name, limit=LIMIT_DOCUMENTS))
         elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
             stack.append(_Open(isinstance(event, yaml.MappingStartEvent), event.anchor))
-            if len(stack) > _LIMIT_DEPTH:
+            if len(stack) > _LIMIT_DEPTH + 1:
                 raise Unmet(both("isolation.too_deep", file=name, **_at(event), limit=_LIMIT_DEPTH))
         elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
             done = stack.pop()
@@ -144,14 +156,13 @@ def _look_through(text: str, name: str) -> None:
             _count(stack, sizes.get(event.anchor, 1), name)
         elif isinstance(event, yaml.ScalarEvent):
             _scalar(event, stack, name)
+            size = 1 + len(event.value) // _CHARACTERS
             if event.anchor:
-                sizes[event.anchor] = 1
-            _count(stack, 1, name)
+                sizes[event.anchor] = size
+            _count(stack, size, name)
 
 
 def _count(stack: list[_Open], values: int, name: str) -> None:
-    if not stack:
-        return
     stack[-1].size += values
     if stack[-1].keys is not None:
         stack[-1].at_key = not stack[-1].at_key
@@ -162,7 +173,7 @@ def _count(stack: list[_Open], values: int, name: str) -> None:
 def _scalar(event: yaml.ScalarEvent, stack: list[_Open], name: str) -> None:
     if event.tag and event.tag != f"{_TAG}str" and len(event.value) > _LIMIT_TAGGED:
         raise Unmet(both("grading.not_yaml_at", file=name, **_at(event), problem=event.tag))
-    if stack and stack[-1].at_key and (keys := stack[-1].keys) is not None and event.value != "<<":
+    if stack[-1].at_key and (keys := stack[-1].keys) is not None and event.value != "<<":
         if event.value in keys:
             raise Unmet(both("isolation.duplicate_key", file=name, **_at(event), key=_short(event.value)))
         keys.add(event.value)
@@ -172,8 +183,8 @@ def _at(event: yaml.Event) -> dict[str, int]:
     return {"line": event.start_mark.line + 1, "column": event.start_mark.column + 1}
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:59] + "…"
+def _short(text: str, most: int = 60) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _where(error: yaml.YAMLError, name: str) -> Texts:
@@ -189,9 +200,6 @@ def _first_line(error: Exception) -> str:
 
 
 def _objects(document: Any, name: str) -> Iterator[Object]:
-    for value in _values(document):
-        if not _is_json(value):
-            raise Unmet(both("grading.not_yaml", file=name, problem=_shown(value)))
     if isinstance(document, dict) and document.get("kind") == "List" and isinstance(document.get("items"), list):
         for item in document["items"]:
             yield from _objects(item, name)
@@ -273,9 +281,10 @@ def _walk(value: Any, path: str, live: str, namespace: str, images: Mapping[str,
         if isinstance(item, (dict, list)):
             _walk(item, here, live, namespace, images, notes)
         elif isinstance(item, str):
-            new = _string(str(key), item, live, namespace, images)
+            # what is listed under `namespaces` are references, too
+            new = _string("namespace" if path.endswith(".namespaces") else str(key), item, live, namespace, images)
             if new != item:
-                notes.append(f"{here}: {item} → {new}")
+                notes.append(f"{here}: {_short(item, _NOTE)} → {_short(new, _NOTE)}")
                 value[key] = new
 
 

@@ -1,6 +1,6 @@
 """Hidden checks: a folder beside the labs that adds checks, points and mutants to them without touching them.
 
-`DIR/<chapter>/<section>/` holds `overlay.toml` (tables `checks` and `mutants`, as in lab.toml), `checks.py`,
+`DIR/<chapter>/<section>/` may hold `overlay.toml` (tables `checks` and `mutants`, as in lab.toml), `checks.py`,
 `mutants/<name>/` and, where the instructor's class is to run beside other neighbours, replaced `given/` files.
 """
 
@@ -16,14 +16,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hello_k8s import catalog, paths
+from hello_k8s import catalog, paths, sources
 from hello_k8s.catalog import Lab
 from hello_k8s.errors import CatalogError, UsageError
 from hello_k8s.language import t
 from hello_k8s.tomlfile import Table, read_toml
 
 #: Part of the digest: a copy merged by an older version of this module is made anew.
-_FORMAT = "1"
+_FORMAT = "2"
 
 
 def covered(overlay: Path, root: Path | None = None) -> tuple[str, ...]:
@@ -63,21 +63,8 @@ def overlaid(lab: Lab, overlay: Path | None) -> Lab:
 
 
 def _digest(*folders: Path) -> str:
-    digest = hashlib.sha256(f"{_FORMAT} {paths.ROOT} {paths.state()}".encode())
-    for folder in folders:
-        for file in _files(folder):
-            data = file.read_bytes()
-            digest.update(f"\0{file.relative_to(folder)}\0{len(data)}\0".encode())
-            digest.update(data)
-    return digest.hexdigest()[:24]
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """The files that a person wrote into `folder`."""
-    for file in sorted(folder.rglob("*")):
-        parts = file.relative_to(folder).parts
-        if file.is_file() and "__pycache__" not in parts and not any(part.startswith(".") for part in parts):
-            yield file
+    parts = (_FORMAT, str(paths.ROOT), str(paths.state()), *(sources.digest(sources.written(f)) for f in folders))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 
 def _write(lab: Lab, target: Path, files: Mapping[str, Path], table: Mapping[str, Any], checks: str) -> None:
@@ -85,7 +72,7 @@ def _write(lab: Lab, target: Path, files: Mapping[str, Path], table: Mapping[str
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=paths.state() / "overlays"))
     try:
-        for name, file in {**{_name(f, lab.folder): f for f in _files(lab.folder)}, **files}.items():
+        for name, file in {**sources.written(lab.folder), **files}.items():
             (temporary / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, temporary / name)
         (temporary / "lab.toml").write_text(to_toml(table), "utf-8")
@@ -100,17 +87,12 @@ def _write(lab: Lab, target: Path, files: Mapping[str, Path], table: Mapping[str
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _name(file: Path, folder: Path) -> str:
-    return file.relative_to(folder).as_posix()
-
-
 # -- files
 
 
 def _added_files(lab: Lab, added: Path) -> Iterator[tuple[str, Path]]:
     """Mutants and replaced `given/` files; raises UsageError for a file that the overlay can't have."""
-    for file in _files(added):
-        name = _name(file, added)
+    for name, file in sources.written(added).items():
         first = name.split("/")[0]
         if first == "given" and (lab.folder / name).is_file():
             yield name, file
@@ -119,8 +101,8 @@ def _added_files(lab: Lab, added: Path) -> Iterator[tuple[str, Path]]:
             if folder.exists():
                 raise UsageError(t("overlay.mutant_twice", folder=file.parent, lab=lab.id), next=t("overlay.rename"))
             yield name, file
-        elif name not in ("overlay.toml", "checks.py") and not name.startswith("README"):
-            given = [_name(f, lab.folder) for f in _files(lab.folder) if _name(f, lab.folder).startswith("given/")]
+        elif name not in ("overlay.toml", "checks.py") and not name.startswith(("README", ".")):
+            given = [given for given in sources.written(lab.folder) if given.startswith("given/")]
             raise UsageError(
                 t("overlay.unknown_file", file=file),
                 why=t("overlay.known_files", given=", ".join(given) or "–"),
@@ -133,8 +115,9 @@ def _added_files(lab: Lab, added: Path) -> Iterator[tuple[str, Path]]:
 
 def _merged_table(lab: Lab, added: Path, target: Path) -> dict[str, Any]:
     """What the merged lab.toml says. Everything is read through `Table` first, so that a mistake is named."""
-    table = read_toml(added / "overlay.toml")
-    raw: dict[str, Any] = tomllib.loads((added / "overlay.toml").read_text("utf-8-sig"))
+    file = added / "overlay.toml"  # who only replaces `given/` files needs none
+    table = read_toml(file) if file.exists() else Table(file, "", {})
+    raw: dict[str, Any] = tomllib.loads(file.read_text("utf-8-sig")) if file.exists() else {}
     merged: dict[str, Any] = tomllib.loads((lab.folder / "lab.toml").read_text("utf-8-sig"))
     checks = list(lab.checks)
     theirs = {check.id for check in lab.checks}

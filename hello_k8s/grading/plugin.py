@@ -1,12 +1,20 @@
 """The pytest plugin that grades labs: `pytest labs/ch2/service`, and `grade()` in the same way.
 
 Loaded by `-p` in pyproject.toml and never from a conftest. (PYTEST_DONT_REWRITE: nothing here asserts.)
+
+How a verdict travels. Collecting gives each check a Subject (whose answer, to which lab). `setup` begins the subject's
+Attempt, which its checks share through the fixtures. When a check ends, `makereport` has `outcome` turn the exception
+into a CheckResult and hangs it on pytest's report (CARRIED), which xdist takes to the process that gathers. There
+Grading hears every report, and at the end of the session `gather` makes one Result of each subject's; what was never
+heard of is errored. `grade()` finds it in `Chosen.results`, and `run.confirmed` asks whether the failures are the
+submission's. In a class `classroom.worker` does the same for one answer after another, and `classroom.doubts` has what
+failed in a used namespace graded again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +80,9 @@ def pytest_configure(config: pytest.Config) -> None:
     chosen = next((plugin for plugin in config.pluginmanager.get_plugins() if isinstance(plugin, Chosen)), None)
     labs = {} if chosen else _overlaid(config)
     ground = (chosen and chosen.ground) or Ground(progress=chosen.progress if chosen else SILENT)
-    grading = config.stash[GRADING] = Grading(chosen, labs, ground)
+    grading = config.stash[GRADING] = Grading(
+        chosen, labs, ground, confirms=chosen is None and not hasattr(config, "workerinput")
+    )
     config.pluginmanager.register(grading, "hello-k8s-grading")
 
 
@@ -225,6 +235,8 @@ def _new_subject(folder: Path, number: int, config: pytest.Config, grading: Grad
         target = Path(submitted).resolve()
         if not target.is_dir():
             raise pytest.UsageError(t("grading.no_folder", folder=target))
+        if (target / "learner.toml").is_file() and (target / lab.id).is_dir():  # all of what `lab pack` packs
+            target /= lab.id
         return Subject(lab, target, "replay", "submission")
     mode: Mode = "replay" if config.getoption("--as-submitted") else lab.check
     return Subject(lab, paths.workspace() / lab.chapter / lab.section, mode, "workspace")
@@ -263,7 +275,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     subject = item.stash.get(SUBJECT, None)
     if subject is None:
         return
-    attempt = item.stash[ATTEMPT] = subject.begin(item.config.stash[GRADING].ground)
+    attempt = item.stash[ATTEMPT] = item.config.stash[GRADING].begin(subject)
     if subject.unsure:
         raise UsageError(pick(subject.unsure))
     if subject.refused:
@@ -360,13 +372,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     if not grading.lab_ids:
         return
-    from hello_k8s.grading.run import confirmed
-
-    everything = {lab.id: grading.labs.get(lab.folder, lab) for lab in catalog.labs()}
     members = session.config.stash.get(CLASS, None)
-    ours = {id: lab for id, lab in everything.items() if id in grading.lab_ids}
+    ours = {lab.id: grading.lab(lab.id) for lab in catalog.labs() if lab.id in grading.lab_ids}
     grading.gather(ours, members.learners if members else ())
-    grading.outcomes = [replace(each, result=confirmed(each.result, each.lab)) for each in grading.outcomes]
     file = session.config.getoption("--result")
     if file and grading.outcomes:
         Path(file).write_text(grading.outcomes[0].result.to_json(), "utf-8")

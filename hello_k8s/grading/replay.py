@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 REPLAY_LABEL = isolation.REPLAY_LABEL
 #: Which class a throw-away namespace belongs to: what a killed run left is found by it.
 CLASS_LABEL = "hello-k8s.org/class"
+#: The process that made it for a class: where that was killed, the class removes it.
+WORKER_LABEL = "hello-k8s.org/worker"
 #: Seconds after which a namespace of a grading that was killed is somebody's leftover.
 _LEFTOVER = 3600
 #: Seconds that a Pod may run without being ready, after what its probes take, until nobody waits for it any longer;
@@ -34,6 +36,13 @@ _WORKLOADS = ("Deployment", "StatefulSet", "ReplicaSet", "DaemonSet")
 #: On a given Pod that is meant never to become ready: it only has to run.
 NEVER_READY = "hello-k8s.org/never-ready"
 _EXAMPLES = re.compile(r",?\s*\((?:e\.g\. [^)]*|regex used for validation is )'.*?'\)", re.DOTALL)
+#: How a refusal begins that has nothing to do with what is in the manifest.
+_OURS = re.compile(
+    r'[^ ]+(?: "[^" ]*")? is forbidden: (?:User "[^" ]*" cannot impersonate |not yet ready to handle request'
+    r"|unable to create new content in namespace [^ ]+ because it is being terminated|status unknown for quota: )"
+)
+#: Seconds to wait before the next try where the API server only couldn't do it at that moment.
+_PAUSES = (0.2, 0.4, 0.8, 1.6)
 _SYNTAX = re.compile(rb"^#\s*syntax\s*=.*$", re.IGNORECASE | re.MULTILINE)
 #: A waiting container with one of these reasons will not start by waiting longer.
 STUCK = frozenset({
@@ -147,13 +156,14 @@ def prepare_account(api: KubeApi, namespace: str) -> KubeApi:
 
 
 def apply_submission(
-    lab: Lab, folder: Path, user: KubeApi, namespace: str, images: Mapping[str, str]
+    lab: Lab, folder: Path, user: KubeApi, namespace: str, images: Mapping[str, str], kept: Iterable[str] = ()
 ) -> tuple[list[dict[str, Any]], list[str], list[Texts]]:
     """Apply the submission's manifests as `kubectl apply` would: what is refused doesn't hold up the rest.
 
-    Returns the objects that are there now, what was rewritten, and why something was refused.
+    What is given can't be replaced, nor what has a title among `kept`. Returns the objects that are there now, what was
+    rewritten, and why something was refused.
     """
-    given = {title(obj) for obj in given_objects(lab)}
+    given = {*kept, *(title(obj) for obj in given_objects(lab))}
     applied: list[dict[str, Any]] = []
     notes: list[str] = []
     problems: list[Texts] = []
@@ -181,18 +191,42 @@ def _apply_one(obj: dict[str, Any], user: KubeApi, namespace: str, name: str) ->
     try:
         if not user.resource(obj["kind"], obj["apiVersion"]).namespaced:
             raise Unmet(both("grading.cluster_scoped", file=name, object=title(obj)))
-        try:
-            user.create(obj, namespace)
-        except ApiError as refused:
-            if refused.reason != "AlreadyExists":
-                raise
-            user.apply(obj, namespace)
+        for pause in (*_PAUSES, 0.0):
+            try:
+                _create_or_change(obj, user, namespace)
+                return
+            except ApiError as refused:
+                if not pause or not _is_the_servers(refused, namespace):
+                    raise
+                time.sleep(pause)
     except ApiError as refused:
         raise refused_by_server(refused, name, title(obj), namespace) from None
 
 
+def _create_or_change(obj: dict[str, Any], user: KubeApi, namespace: str) -> None:
+    try:
+        user.create(obj, namespace)
+    except ApiError as refused:
+        if refused.reason != "AlreadyExists":
+            raise
+        user.apply(obj, namespace)
+
+
+def _is_the_servers(error: ApiError, namespace: str) -> bool:
+    """Whether the API server couldn't do it now (others count against the same quota, its rules aren't loaded yet) or
+    not here (the namespace is going, we lost our rights). Whole beginnings: a manifest's own words may be quoted later.
+    """
+    if error.status == 409:
+        return error.reason == "Conflict" and error.message.startswith("Operation cannot be fulfilled on ")
+    if error.status == 404:
+        return error.message == f'namespaces "{namespace}" not found'
+    return error.status == 403 and _OURS.match(error.message) is not None
+
+
 def refused_by_server(error: ApiError, name: str, what: str, namespace: str) -> Unmet:
     """The Unmet for a manifest that the API server refused. Raises `error` again where the manifest isn't the cause."""
+    if _is_the_servers(error, namespace):
+        raise error
     typed = "failed to create typed patch object" in error.message or "field not declared in schema" in error.message
     if error.status not in (400, 403, 404, 409, 413, 415, 422) and not (error.status == 500 and typed):
         raise error

@@ -55,6 +55,17 @@ def everywhere(text: str | Texts) -> dict[str, str]:
     return dict.fromkeys(LANGUAGES, text) if isinstance(text, str) else dict(text)
 
 
+class Note(str):
+    """A note for an exception (`add_note`), which is said in every language."""
+
+    texts: Texts
+
+    def __new__(cls, texts: Texts) -> Note:
+        note = super().__new__(cls, texts[current()])
+        note.texts = texts
+        return note
+
+
 def verdict_of(error: BaseException | None) -> Verdict:
     """The verdict that an exception out of a check or its fixtures stands for (None: it passed).
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import time
@@ -227,7 +226,10 @@ class Cluster:
         if not names:
             return
         try:
-            self.engine.run(verb, *options, *names)
+            if verb == "pause":
+                self.engine.pause(*names)
+            else:
+                self.engine.run(verb, *options, *names)
         except CommandFailed as failed:
             busy = "port is already allocated" in failed.output or "address already in use" in failed.output
             raise ClusterError(
@@ -240,11 +242,19 @@ class Cluster:
         """Freeze every node at once, keeping all memory; nothing where it isn't running."""
         with self._lock():
             nodes = self._nodes()
-            if status_of(nodes, self._expected(nodes)) == "running":
+            status = status_of(nodes, self._expected(nodes))
+            if status not in ("running", "paused"):
+                return
+            if status == "running":
                 files.write(self._pause_memory, str(time.time()))
-                holding.hold(self.engine, nodes[0].name)
-            if status_of(nodes, self._expected(nodes)) in ("running", "paused"):
+            try:
+                if status == "running":
+                    holding.hold(self.engine, nodes[0].name)
                 self._docker("pause", [node for node in nodes if node.state == "running"])
+            except BaseException:  # Ctrl-C, too: without its controller manager it would run and do nothing
+                if status_of(nodes := self._nodes(), self._expected(nodes)) == "running":
+                    self._forget_pause(nodes)
+                raise
 
     def resume(self) -> None:
         """Thaw it, until Nodes are Ready and endpoints complete again; nothing where it isn't paused."""
@@ -308,8 +318,7 @@ class Cluster:
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
         """One command at a time brings this cluster up or down; freed by the system when a process is killed."""
-        with (self._folder / f"{self.name}.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with files.locked(self._folder / f"{self.name}.lock"):
             yield
 
     # -- what is on it
@@ -358,12 +367,10 @@ class Cluster:
             with self._lock():
                 self._isolate()
         api = self.api()
-        objects = kindconfig.objects("namespace.yaml", NAME=name)
-        objects[0]["metadata"]["labels"].update(labels or {})
-        if isolation.REPLAY_LABEL in (labels or {}):
-            objects += kindconfig.objects("namespace-replay.yaml", NAME=name)
-            if address := self._isolate():
-                objects += kindconfig.objects("network-policy.yaml", NAME=name, API=address)
+        replay = isolation.REPLAY_LABEL in (labels or {})
+        objects = kindconfig.namespace(name, labels or {}, replay=replay)
+        if replay and (address := self._isolate()):
+            objects += kindconfig.objects("network-policy.yaml", NAME=name, API=address)
         for obj in objects:
             api.apply(obj)
 

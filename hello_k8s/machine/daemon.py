@@ -19,7 +19,6 @@ from hello_k8s.progress import Progress
 #: The engine is the machine's, not a checkout's: its log and pid file are where a daemon's are.
 LOG = Path("/var/log/hello-k8s-dockerd.log")
 PID = Path("/run/hello-k8s-dockerd.pid")
-_SOCKET = "/var/run/docker.sock"
 #: Pid files that a killed engine leaves behind, and the program that each must belong to. A stale one stops it.
 _PID_FILES = {
     PID: "dockerd",

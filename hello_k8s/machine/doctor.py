@@ -129,7 +129,8 @@ def _cluster(engine: Engine) -> Iterator[Finding]:
         yield _running(cluster)
         return
     level: Level = "problem" if status == "partial" else "warning"
-    yield _of("cluster", level, t(f"doctor.cluster.{status}", name=cluster.name), start)
+    next = t("doctor.partial_next") if status == "partial" else start
+    yield _of("cluster", level, t(f"doctor.cluster.{status}", name=cluster.name), next)
     port = _port_of(cluster) if status == "stopped" else None
     if port is not None and not _is_free(port):
         yield _of("port", "problem", t("doctor.port_taken", port=port), t("cluster.port_taken_next"))

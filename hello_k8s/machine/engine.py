@@ -11,6 +11,7 @@ import json
 import os
 import re
 import tarfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,11 @@ _NO_DAEMON = re.compile(
     r"(?:Cannot connect to the Docker daemon|error during connect|failed to connect to the docker API)",
     re.MULTILINE,
 )
+
+
+#: How runc says that it couldn't freeze a container, and for how many seconds that is tried.
+_NOT_NOW = "unable to freeze"
+_FREEZE_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,28 @@ class Engine:
         """What `docker container inspect` says of `name`; None where there is no such container."""
         done = self.run("container", "inspect", name, check=False, timeout=60)
         return json.loads(done.stdout)[0] if done.code == 0 else None
+
+    def pause(self, *containers: str) -> None:
+        """Freeze containers, all at once; one that is frozen already is fine.
+
+        runc gives up where a process can't be frozen just then, as while it waits for the disk (cgroup v1): tried again
+        for some seconds. Raises what `run` does.
+        """
+        until = time.monotonic() + _FREEZE_SECONDS
+        left = containers
+        while left:
+            try:
+                self.run("pause", *left)
+                return
+            except CommandFailed as failed:
+                left = tuple(name for name in left if not self._is_paused(name))
+                if left and (_NOT_NOW not in failed.output or time.monotonic() > until):
+                    raise
+                time.sleep(0.2)  # nothing tells when it can be frozen
+
+    def _is_paused(self, container: str) -> bool:
+        found = self.container(container)
+        return found is not None and bool(found["State"]["Paused"])
 
     def remove(self, *containers: str) -> None:
         """Remove containers with their anonymous volumes, running or not; one that isn't there is fine."""

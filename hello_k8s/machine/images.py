@@ -24,7 +24,7 @@ from hello_k8s.machine.engine import Engine, user_engine
 from hello_k8s.machine.recipe import LABEL, STAND_IN, recipe_hash
 from hello_k8s.progress import SILENT, Progress
 
-Way = Literal["here", "bundle", "pull", "build", "impossible"]
+Way = Literal["here", "bundle", "kept", "pull", "build", "impossible"]
 
 __all__ = ["Plan", "bundle", "ensure", "load_bundle", "plan", "recipe_hash", "recipe_of"]
 
@@ -71,7 +71,7 @@ def _way(image: Image, engine: Engine) -> tuple[Way, str]:
     if bundles.holds(file, image.name, recipe_hash(image)):
         return "bundle", t("images.reason_bundle", file=file)
     if _kept(image).exists():
-        return "build", t("images.reason_kept", file=_kept(image))
+        return "kept", t("images.reason_kept", file=_kept(image))
     if image.upstream and registry.reachable(image.upstream, engine):
         return "pull", t("images.reason_pull", ref=registry.source(image.upstream))
     refused = next(filter(None, (recipe.why_not(other) for other in _with_bases(image))), None)
@@ -214,9 +214,7 @@ def _copy(image: Image, engine: Engine, progress: Progress) -> None:
     outer = user_engine()
     _present(image, outer, progress)
     with progress.step(t("images.copying", image=pick(image.title)), 10):
-        file = _kept(image)
-        if file.exists():
-            bundles.load(file, engine, progress)
+        if _from_cache(image, engine, progress):
             return
         passing = paths.cache() / f"passing-{image.id}-{os.getpid()}.tar"
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import os
 import shutil
 import sys
@@ -10,7 +11,7 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
-from hello_k8s import paths
+from hello_k8s import files, paths
 from hello_k8s.errors import CommandFailed, EngineError, MachineError
 from hello_k8s.language import t
 from hello_k8s.machine import daemon
@@ -111,6 +112,7 @@ def _install(progress: Progress, ask: Ask | None) -> None:
     try:
         with progress.step(t("engine.installing"), 15):
             apt.run("install", "--yes", "--no-install-recommends", *wanted, progress=progress)
+        _is_installed.cache_clear()
     except CommandFailed as failed:
         raise MachineError(t("engine.install_failed"), why=failed.why, next=t("engine.install_failed_next")) from failed
 
@@ -120,12 +122,9 @@ def _record(packages: list[str]) -> None:
 
 
 def _write_record(file: Path, packages: list[str]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
     names = ", ".join(f'"{name}"' for name in packages)
     when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    part = file.with_suffix(".part")
-    part.write_text(f'when = "{when}"\nsuite = "{SUITE}"\npackages = [{names}]\n')
-    part.replace(file)
+    files.write(file, f'when = "{when}"\nsuite = "{SUITE}"\npackages = [{names}]\n')
 
 
 def _packages_in(file: Path) -> list[str]:
@@ -159,8 +158,22 @@ def launchers_record() -> Path:
 
 
 def installed_by_us() -> bool:
-    """Whether the engine that answers here is one that we installed, so that it may carry upstream names."""
-    return bool(installed_packages()) and daemon.program() is not None and not os.environ.get("DOCKER_HOST")
+    """Whether the engine that answers here is one that we installed, so that it may carry upstream names.
+
+    The record is written before the installation and outlives it: somebody may have put another engine in its place.
+    """
+    recorded = bool(installed_packages()) and daemon.program() is not None and not os.environ.get("DOCKER_HOST")
+    return recorded and _is_installed("docker.io")
+
+
+@functools.cache
+def _is_installed(package: str) -> bool:
+    """Whether dpkg has it installed and configured; asked once in a process, and again after we installed something."""
+    try:
+        said = run(["dpkg-query", "--show", "--showformat=${db:Status-Status}", package], check=False, timeout=30)
+    except MachineError:  # no dpkg, or one that hangs
+        return False
+    return said.code == 0 and said.stdout.strip() == "installed"
 
 
 def free_bytes(folder: Path) -> int:

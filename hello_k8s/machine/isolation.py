@@ -21,6 +21,8 @@ from hello_k8s.machine.nodes import Node
 
 Object = dict[str, Any]
 
+#: On every namespace of a lab, the learner's and those of replays (data/namespace.yaml).
+LAB_LABEL = "hello-k8s.org/lab"
 #: On the throw-away namespace of a submission.
 REPLAY_LABEL = "hello-k8s.org/replay"
 #: Who applies a submission's manifests: the user `submitter(namespace)`, in this group, by data/admission.yaml.
@@ -35,6 +37,8 @@ _FILES = {
     # the node's rules are gone when it is started again: it brings them back itself
     "kind/hello-k8s-isolate.sh": ("isolate-node.sh", 0o755),
     "etc/systemd/system/hello-k8s-isolation.service": ("isolate-node.service", 0o644),
+    "kind/hello-k8s-share-processor.sh": ("share-processor.sh", 0o755),
+    "etc/systemd/system/hello-k8s-share-processor.service": ("share-processor.service", 0o644),
 }
 _REFUSED = re.compile(r"\[hello-k8s: (\w+)\]")
 
@@ -122,7 +126,9 @@ def _isolate_nodes(api: KubeApi, engine: Engine, nodes: Sequence[Node]) -> bool:
             "exec", "-i", node.name, "tar", "-C", "/", "--keep-directory-symlink", "-x", input=archive.getvalue()
         )
         engine.run("exec", node.name, "bash", "/kind/hello-k8s-isolate.sh")
-        engine.run("exec", node.name, "systemctl", "enable", "--quiet", "hello-k8s-isolation.service")
+        services = [f"hello-k8s-{name}.service" for name in ("isolation", "share-processor")]
+        engine.run("exec", node.name, "systemctl", "enable", "--quiet", *services)
+        engine.run("exec", node.name, "systemctl", "restart", services[-1])
     return True
 
 

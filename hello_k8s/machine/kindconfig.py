@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,3 +29,18 @@ def objects(file: str, **replaced: str) -> list[dict[str, Any]]:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return [found for found in yaml.load_all(text(file, **replaced), loader) if found]
+
+
+def namespace(name: str, labels: Mapping[str, str], *, replay: bool) -> list[dict[str, Any]]:
+    """The namespace of a lab called `name` and what is in it from the start; with `replay` what a throw-away one has
+    besides.
+    """
+    found = objects("namespace.yaml", NAME=name)
+    found[0]["metadata"]["labels"].update(labels)
+    (quota,) = (obj for obj in found if obj["kind"] == "ResourceQuota")
+    for obj in objects("namespace-replay.yaml", NAME=name) if replay else ():
+        if obj["kind"] == quota["kind"]:  # one for both: each that there is would count every Pod
+            quota["spec"]["hard"] |= obj["spec"]["hard"]
+        else:
+            found.append(obj)
+    return found

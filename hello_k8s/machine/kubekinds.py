@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ _KNOWN = {
     "coordination.k8s.io/v1": "Lease:leases",
     "apiextensions.k8s.io/v1": "CustomResourceDefinition:customresourcedefinitions*",
 }
+#: Seconds for which what a server said of its kinds is still true: a manifest may name any number that it hasn't.
+_ASK_AGAIN = 5.0
 _DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
@@ -64,9 +67,10 @@ class Kinds:
         digest = hashlib.sha256(server.encode()).hexdigest()[:12]
         self._file = cache / f"discovery-{digest}.json" if cache else None
         self._resources = _known()
+        self._asked_at: float | None = None
 
     def find(self, kind: str, api_version: str | None = None) -> Resource | None:
-        """The resource of `kind` (in `api_version`), None where the server has no such kind."""
+        """The resource of `kind` (in `api_version`), None where the server has (or, seconds ago, had) no such kind."""
         for more in (self._remembered, self._asked):
             if found := self._among(kind, api_version):
                 return found
@@ -84,6 +88,8 @@ class Kinds:
             return []
 
     def _asked(self) -> list[Resource]:
+        if self._asked_at is not None and time.monotonic() - self._asked_at < _ASK_AGAIN:
+            return []
         found = []
         for path in ("/api", "/apis"):
             for group in self._get(path, accept=_DISCOVERY).get("items", ()):
@@ -95,6 +101,7 @@ class Kinds:
                         if kind:
                             scoped = entry.get("scope") == "Namespaced"
                             found.append(Resource(api_version, kind, entry["resource"], scoped))
+        self._asked_at = time.monotonic()
         if self._file:
             self._file.write_text(json.dumps([[r.api_version, r.kind, r.plural, r.namespaced] for r in found]))
         return found

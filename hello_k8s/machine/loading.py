@@ -8,9 +8,9 @@ import select
 import subprocess
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
-from hello_k8s.errors import ClusterError, CommandFailed, MachineError
+from hello_k8s.errors import ClusterError, CommandFailed, HelloError, MachineError
 from hello_k8s.language import t
 from hello_k8s.machine.engine import Engine
 from hello_k8s.machine.nodes import Node
@@ -20,6 +20,8 @@ from hello_k8s.progress import Progress
 #: On each image that we brought: the ID it has on the engine it came from. IDs differ between image stores
 #: (config or manifest digest), so what the node calls it can't be compared.
 _ID_LABEL = "org.hello-k8s.id"
+#: A name that nobody gave: `ctr import --digests` makes the first, the runtime itself the second.
+_MADE = re.compile(r"import-[\d-]+@sha256:|sha256:")
 _CHUNK = 1 << 20
 #: Seconds in which something has to move: a byte into a node, or the end of an import.
 _STALLED_SECONDS = 600
@@ -64,6 +66,30 @@ def load(refs: Iterable[str], source: Engine, host: Engine, nodes: Sequence[Node
             _stream(ref, identity, source, host, missing)
             brought.append(ref)
     return brought
+
+
+def remove(ref: str, host: Engine, nodes: Iterable[str]) -> None:
+    """Remove the image `ref` from `nodes` (names of containers of `host`), as far as that works: what it holds stays
+    where it has another name that a person or the lab gave it. A container that runs goes on running.
+    """
+    for node in nodes:
+        with suppress(HelloError):
+            printed = host.run("exec", node, "ctr", "-n", "k8s.io", "images", "ls").stdout
+            if names := _names_of(full_name(ref), printed):
+                host.run("exec", node, "ctr", "-n", "k8s.io", "images", "rm", *names)
+
+
+def _names_of(name: str, printed: str) -> list[str]:
+    """`name` in what `ctr images ls` printed, and with it, where nothing else needs them, the names that an import and
+    the kubelet's runtime made for the same content: it is freed with the last of them.
+    """
+    rows = [line.split(maxsplit=3)[:3] for line in printed.splitlines()[1:] if line.strip()]
+    digests = {row[0]: row[2] for row in rows if len(row) == 3}
+    if name not in digests:
+        return []
+    same = [other for other, digest in digests.items() if digest == digests[name] and other != name]
+    made = [other for other in same if _MADE.match(other)]
+    return [name, *made] if made == same else [name]
 
 
 def _id_of(source: Engine, ref: str) -> str:

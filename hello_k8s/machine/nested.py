@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,10 @@ _READY_SECONDS = 60
 #: Bytes of answers that are read at most. The probe cuts bodies, but many large ones, or headers, remain.
 _ANSWERS = 32 << 20
 _TOO_LARGE = {"status": 0, "body": "", "error": "the answers are too large", "seconds": 0.0, "headers": {}}
+
+
+class _TooLarge(Exception):
+    """More was answered than anybody reads."""
 
 
 class Nested:
@@ -72,14 +77,26 @@ class Nested:
         doesn't start, EngineError where the engine below doesn't answer.
         """
         wanted = set(images)
+        if self._has(wanted):
+            return self.engine
+        with files.locked(self._marker.with_suffix(".lock")):
+            if not self._has(wanted):  # another process may have seen to it while we waited
+                self._bring_up(wanted, progress)
+        return self.engine
+
+    def _has(self, wanted: set[str]) -> bool:
+        """Whether it runs as it should, with these images."""
+        state = self._container()
+        if not state or state["settings"] != self._label() or not state["running"] or state["paused"]:
+            return False
+        known = self._known(state)
+        return known is not None and wanted <= known
+
+    def _bring_up(self, wanted: set[str], progress: Progress) -> None:
         state = self._container()
         if state and state["settings"] != self._label():
             self.down()
             state = None
-        if state and state["running"] and not state["paused"]:
-            known = self._known(state)
-            if known is not None and wanted <= known:
-                return self.engine
         if state is None:
             self._create(progress)
         elif state["paused"]:
@@ -88,7 +105,6 @@ class Nested:
             self.outer.run("start", self.name)
         self._wait(progress)
         self._load(wanted, progress)
-        return self.engine
 
     def _load(self, wanted: set[str], progress: Progress) -> None:
         from hello_k8s.machine.images import ensure, recipe_of
@@ -119,6 +135,15 @@ class Nested:
         from hello_k8s.machine.images import recipe_of
 
         return json.dumps({**self._settings, "image": self._image or recipe_of("engine")}, sort_keys=True)
+
+    def status(self) -> str:
+        """absent · stopped · paused · running, as of a cluster."""
+        state = self._container()
+        if state is None:
+            return "absent"
+        if state["paused"]:
+            return "paused"
+        return "running" if state["running"] else "stopped"
 
     def _container(self) -> dict[str, Any] | None:
         found = self.outer.container(self.name)
@@ -181,8 +206,10 @@ class Nested:
             with reading([*self.outer.prefix, *command], timeout=n * timeout + 10) as stream:
                 said = stream.read(_ANSWERS)
                 if stream.read(1):
-                    return [dict(_TOO_LARGE) for _ in range(n)]
+                    raise _TooLarge  # out of the block: the probe would wait for ever for somebody to read on
             return list(json.loads(said))
+        except _TooLarge:
+            return [dict(_TOO_LARGE) for _ in range(n)]
         except CommandFailed as failed:
             raise EngineError(
                 failed.command,
@@ -195,6 +222,30 @@ class Nested:
             raise EngineError(
                 (*self.outer.prefix, *command), "", 0, what=t("engine.probe_failed", name=self.name)
             ) from wrong
+
+    @property
+    def cleared(self) -> str:
+        """What tells one clearing of its build cache from the next; empty where there was none. Steps that were run
+        before it are run again."""
+        try:
+            return self._cleared.read_text()
+        except FileNotFoundError:
+            return ""
+
+    @contextlib.contextmanager
+    def clearing(self) -> Iterator[None]:
+        """Around a clearing of its build cache: whoever is between two builds of his has to know. Told before, as
+        between that and the clearing a build may end, and after, as one may have ended meanwhile.
+        """
+        files.write(self._cleared, secrets.token_hex(8))
+        try:
+            yield
+        finally:
+            files.write(self._cleared, secrets.token_hex(8))
+
+    @property
+    def _cleared(self) -> Path:
+        return self._marker.with_suffix(".cleared")
 
     def exists(self) -> bool:
         """Whether its container is there, running or not."""
@@ -225,22 +276,20 @@ class Nested:
 
     def pause(self) -> None:
         """Freeze it at once; keeps its memory. Nothing where it isn't running."""
-        state = self._container()
-        if state and state["running"] and not state["paused"]:
-            self.outer.run("pause", self.name)
+        if self.status() == "running":
+            self.outer.pause(self.name)
 
     def resume(self) -> None:
         """Thaw it; nothing where it isn't paused."""
-        state = self._container()
-        if state and state["paused"]:
+        if self.status() == "paused":
             self.outer.run("unpause", self.name)
 
     def stop(self) -> None:
         """Stop it, keeping what is in it. Nothing where it isn't running."""
-        state = self._container()
-        if state and state["running"]:
-            if state["paused"]:
-                self.outer.run("unpause", self.name)
+        status = self.status()
+        if status == "paused":
+            self.outer.run("unpause", self.name)
+        if status in ("running", "paused"):
             self.outer.run("stop", "--time=10", self.name)
 
     def down(self) -> None:
@@ -248,8 +297,14 @@ class Nested:
         self.outer.remove(self.name)
         self.outer.run("volume", "rm", "--force", self.name, check=False)
         self._marker.unlink(missing_ok=True)
+        self._cleared.unlink(missing_ok=True)
 
 
 def learner_engine() -> Nested:
     """The long-lived one that `lab check` builds in; HELLO_K8S_ENGINE names another."""
     return Nested(os.environ.get("HELLO_K8S_ENGINE") or "hello-k8s-engine")
+
+
+def class_engine() -> Nested:
+    """The one that a class is graded in, for as long as that takes: the learner's is full of the learner's images."""
+    return Nested(f"{learner_engine().name}-class")

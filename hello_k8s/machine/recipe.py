@@ -16,7 +16,7 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from hello_k8s.machine import debian
 from hello_k8s.machine.engine import Engine, tar_of
 from hello_k8s.process import run
 from hello_k8s.progress import Progress
+from hello_k8s.sources import written
 
 #: The label that says from which recipe an image of ours was made.
 LABEL = "org.hello-k8s.recipe"
@@ -98,22 +99,11 @@ def _pairs(values: Mapping[str, str]) -> list[str]:
 
 def _files(image: Image) -> dict[str, Path]:
     """Every file that the recipe may read, by its name in the build's context."""
-    found = {}
-    for file in _walk(image.folder):
-        name = file.relative_to(image.folder).as_posix()
-        if name != "image.toml":
-            found[name] = file
-    for source in image.sources:
-        path = paths.ROOT / source
-        for file in _walk(path) if path.is_dir() else [path]:
-            found[f"{path.name}/{file.relative_to(path).as_posix()}" if path.is_dir() else path.name] = file
-    return dict(sorted(found.items()))
-
-
-def _walk(folder: Path) -> Iterable[Path]:
-    for root, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__pycache__")))
-        yield from (Path(root, name) for name in sorted(files) if not name.startswith("."))
+    found = {name: file for name, file in written(image.folder).items() if name != "image.toml"}
+    for path in (paths.ROOT / source for source in image.sources):
+        found |= {f"{path.name}/{name}" if path.is_dir() else path.name: file for name, file in written(path).items()}
+    # no editor's hidden copy costs a quarter of an hour of building
+    return {name: found[name] for name in sorted(found) if not any(part.startswith(".") for part in name.split("/"))}
 
 
 @functools.cache

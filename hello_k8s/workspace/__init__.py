@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from hello_k8s import catalog, paths
 from hello_k8s.catalog import Check, Lab
 from hello_k8s.errors import HelloError, UsageError
+from hello_k8s.files import whole
 from hello_k8s.language import current, pick, t
 from hello_k8s.progress import SILENT, Progress
-from hello_k8s.workspace.identity import Memory, learner
+from hello_k8s.sources import written
+from hello_k8s.workspace.identity import Memory, learner, learner_file
 
 if TYPE_CHECKING:
     from hello_k8s.grading.verdict import Result
@@ -22,13 +24,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Laid:
-    """What `start` or `reset` did: names of files written and left alone; where replaced ones were copied to."""
+    """What `start` or `reset` did: names of files written and left alone; where replaced ones were copied to; the id
+    that the learner was given, where nobody was asked for one.
+    """
 
     folder: Path
     written: tuple[str, ...]
     left: tuple[str, ...] = ()
     kept_in: Path | None = None
     broken: bool = False
+    given_id: str = ""
 
     def lines(self) -> list[str]:
         """The same, as sentences."""
@@ -41,6 +46,8 @@ class Laid:
             said.append(t("lab.left", folder=shown(self.folder), files=", ".join(self.left)))
         if self.broken:
             said.append(t("lab.is_broken"))
+        if self.given_id:
+            said.append(t("lab.given_id", id=self.given_id, file=shown(learner_file())))
         return said
 
 
@@ -93,7 +100,7 @@ def start(lab: Lab, *, broken: bool = False, empty: bool = False) -> Laid:
     these would need to replace the learner's file.
     """
     _one_of(broken, empty)
-    learner()
+    given_id = _given_id()
     folder = folder_of(lab)
     if (broken or empty) and any(_exists(folder / name) for name in lab.deliverables):
         flag = "--broken" if broken else "--empty"
@@ -103,7 +110,7 @@ def start(lab: Lab, *, broken: bool = False, empty: bool = False) -> Laid:
     new = {name: source for name, source in files.items() if name not in there}
     _lay(new, folder)
     Memory.of(lab).touch()
-    return Laid(folder, _names(new), _names(there), broken=broken)
+    return Laid(folder, _names(new), _names(there), broken=broken, given_id=given_id)
 
 
 def reset(lab: Lab, *, broken: bool = False, empty: bool = False) -> Laid:
@@ -112,21 +119,28 @@ def reset(lab: Lab, *, broken: bool = False, empty: bool = False) -> Laid:
     Files of the learner's that the lab doesn't have stay. Hints begin again, the last result is forgotten.
     """
     _one_of(broken, empty)
-    learner()
+    given_id = _given_id()
     folder = folder_of(lab)
     files = _beginning(lab, broken=broken, empty=empty)
-    changed = [name for name, source in files.items() if _differs(folder / name, source)]
-    kept = _keep(folder, changed, lab) if changed else None
-    for name in changed:
+    # several files may want the same link out of their way
+    replaced = dict.fromkeys(gives for name, source in files.items() if (gives := _gives_way(folder, name, source)))
+    kept = _keep(folder, replaced, lab) if replaced else None
+    for name in replaced:
         _remove(folder / name)
     _lay(files, folder)
     Memory.of(lab).forget()
-    return Laid(folder, _names(files), kept_in=kept, broken=broken)
+    return Laid(folder, _names(files), kept_in=kept, broken=broken, given_id=given_id)
+
+
+def _given_id() -> str:
+    """The id of a learner who has just been given one; empty where there was one already."""
+    known = learner_file().exists()
+    return "" if known else learner().id
 
 
 def _one_of(broken: bool, empty: bool) -> None:
     if broken and empty:
-        raise UsageError(t("lab.broken_and_empty"))
+        raise UsageError(t("lab.broken_and_empty"), next=t("lab.choose_one"))
 
 
 def _beginning(lab: Lab, *, broken: bool, empty: bool) -> dict[PurePosixPath, Path | bytes]:
@@ -139,7 +153,7 @@ def _beginning(lab: Lab, *, broken: bool, empty: bool) -> dict[PurePosixPath, Pa
         files |= {PurePosixPath(name): b"" for name in lab.deliverables}
     if broken:
         if not lab.mutants:
-            raise UsageError(t("lab.no_mutants", lab=lab.id))
+            raise UsageError(t("lab.no_mutants", lab=lab.id), next=f"./hello-k8s lab start {lab.id}")
         turn = learner().seed + Memory.of(lab).next_turn()
         mutant = lab.mutants[turn % len(lab.mutants)]
         for folder in (lab.solution, lab.folder / "mutants" / mutant.name):
@@ -150,9 +164,7 @@ def _beginning(lab: Lab, *, broken: bool, empty: bool) -> dict[PurePosixPath, Pa
 
 def tree(folder: Path) -> dict[PurePosixPath, Path]:
     """Every file below `folder` by its name there."""
-    return {
-        PurePosixPath(file.relative_to(folder).as_posix()): file for file in sorted(folder.rglob("*")) if file.is_file()
-    }
+    return {PurePosixPath(name): file for name, file in written(folder).items()}
 
 
 def _names(files: Iterable[PurePosixPath]) -> tuple[str, ...]:
@@ -161,6 +173,17 @@ def _names(files: Iterable[PurePosixPath]) -> tuple[str, ...]:
 
 def _exists(path: Path) -> bool:
     return path.exists() or path.is_symlink()
+
+
+def _gives_way(folder: Path, name: PurePosixPath, source: Path | bytes) -> PurePosixPath | None:
+    """What must be replaced for `source` to be at `name`: a link or a file where a folder belongs, since whatever a
+    link leads to isn't the lab's; else the file itself, if it differs; else nothing.
+    """
+    for parent in list(name.parents)[-2::-1]:
+        path = folder / parent
+        if path.is_symlink() or path.is_file():
+            return parent
+    return name if _differs(folder / name, source) else None
 
 
 def _differs(path: Path, source: Path | bytes) -> bool:
@@ -176,10 +199,11 @@ def _lay(files: Mapping[PurePosixPath, Path | bytes], folder: Path) -> None:
     for name, source in files.items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(source, bytes):
-            target.write_bytes(source)
-        else:
-            shutil.copy(source, target)
+        with whole(target) as part:  # half a file would be taken for the learner's own
+            if isinstance(source, bytes):
+                part.write_bytes(source)
+            else:
+                shutil.copy(source, part)
 
 
 def _remove(path: Path) -> None:
@@ -206,8 +230,19 @@ def _keep(folder: Path, names: Iterable[PurePosixPath], lab: Lab) -> Path:
 
 
 def missing(lab: Lab) -> list[str]:
-    """The deliverables that aren't in the workspace."""
-    return [name for name in lab.deliverables if not (folder_of(lab) / name).is_file()]
+    """The deliverables that aren't in the workspace. Raises HelloError where one is a link, or in a linked folder:
+    grading takes files only, at home as in class.
+    """
+    from hello_k8s.grading.replay import deliverables
+
+    folder = folder_of(lab)
+    there = deliverables(lab, folder, "workspace")
+    absent = [name for name in lab.deliverables if PurePosixPath(name) not in there]
+    links = [name for name in absent if (folder / name).is_file() or (folder / name).is_symlink()]
+    if links:
+        names = ", ".join(f"{shown(folder)}/{name}" for name in links)  # `shown` would name what it leads to
+        raise HelloError(t("lab.is_link", files=names), next=t("lab.is_link_next"))
+    return absent
 
 
 def check(lab: Lab, *, as_submitted: bool = False, progress: Progress = SILENT) -> Result:
@@ -252,7 +287,7 @@ def hint(lab: Lab, check: str | None = None) -> Hint:
     memory = Memory.of(lab)
     chosen = _named_check(lab, check) if check else _failed_check(lab, memory.last_result())
     if not chosen.hints:
-        raise UsageError(t("lab.no_hints", check=chosen.id))
+        raise UsageError(t("lab.no_hints", check=chosen.id), next=t("lab.hint_next", lab=lab.id))
     level = min(memory.hints_given(chosen.id) + 1, len(chosen.hints))
     memory.give_hint(chosen.id, level)
     return Hint(chosen, level, len(chosen.hints), pick(chosen.hints[level - 1]))
@@ -263,7 +298,11 @@ def _named_check(lab: Lab, name: str) -> Check:
         if check.id == name:
             return check
     known = ", ".join(check.id for check in lab.checks)
-    raise UsageError(t("lab.no_such_check", lab=lab.id, check=name), why=t("lab.its_checks", names=known))
+    raise UsageError(
+        t("lab.no_such_check", lab=lab.id, check=name),
+        why=t("lab.its_checks", names=known),
+        next=t("lab.hint_next", lab=lab.id),
+    )
 
 
 def _failed_check(lab: Lab, last: Mapping[str, Any] | None) -> Check:
@@ -274,7 +313,7 @@ def _failed_check(lab: Lab, last: Mapping[str, Any] | None) -> Check:
     for check in failed or lab.checks:
         if check.hints:
             return check
-    raise UsageError(t("lab.no_hints_at_all", lab=lab.id))
+    raise UsageError(t("lab.no_hints_at_all", lab=lab.id), next=f"./hello-k8s lab solution {lab.id}")
 
 
 def solution(lab: Lab) -> list[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -63,6 +63,16 @@ def check(lab: Lab, *, as_submitted: bool = False, progress: Progress = SILENT) 
         return Checked(lab, workspace.check(lab, as_submitted=as_submitted, progress=progress))
     except HelloError as error:
         return Checked(lab, error=error)
+
+
+def check_all(
+    labs: Iterable[Lab], announce: Callable[[str], object], *, as_submitted: bool = False, progress: Progress = SILENT
+) -> Iterator[Checked]:
+    """Check one after the other; `announce` is told of each that was started, before it is checked."""
+    for lab in labs:
+        if workspace.folder_of(lab).is_dir():
+            announce(t("lab.checking", lab=lab.id))
+        yield check(lab, as_submitted=as_submitted, progress=progress)
 
 
 def total(checked: Iterable[Checked]) -> Total:

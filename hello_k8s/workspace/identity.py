@@ -7,6 +7,7 @@ import json
 import re
 import secrets
 import time
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,9 +51,10 @@ def introduce(name: str) -> Learner:
     Raises UsageError for a name that can't name a file.
     """
     file = learner_file()
+    name = unicodedata.normalize("NFC", name)  # as the class will read it
     if not file.exists():
         if not ID.fullmatch(name):
-            raise UsageError(t("lab.wrong_id", id=name), why=t("lab.id_expected"))
+            raise UsageError(t("lab.wrong_id", id=name), why=t("lab.id_expected"), next=t("lab.id_next"))
         files.write(file, f'id = "{name}"\nseed = {1 + secrets.randbelow(2**31 - 1)}\n')
     return learner()
 
@@ -65,7 +67,7 @@ def learner() -> Learner:
     if not learner_file().exists():
         return introduce(default_id())
     table = read_toml(learner_file())
-    found = Learner(table.string("id"), table.integer("seed"))
+    found = Learner(unicodedata.normalize("NFC", table.string("id")), table.integer("seed"))
     if not ID.fullmatch(found.id):
         raise table.error("id", t("lab.id_expected"))
     table.nothing_else()

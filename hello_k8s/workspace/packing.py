@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import io
+import lzma
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +32,8 @@ def pack(labs: Sequence[Lab] = (), output: Path | None = None) -> Packed:
     """Pack `labs` (default: every lab that was started) into `output`, a .tar.gz or .zip.
 
     Inside is one folder named after the learner. The default is `<workspace>/<learner>.tar.gz`. Raises UsageError
-    where nothing was started or `output` is something else than an archive, HelloError for a file that is too large.
+    where there is no deliverable or `output` is something else than this learner's archive, HelloError for a file that
+    is too large or a link.
     """
     who = learner()
     chosen = labs or [lab for lab in catalog.labs() if workspace.folder_of(lab).is_dir()]
@@ -39,7 +42,7 @@ def pack(labs: Sequence[Lab] = (), output: Path | None = None) -> Packed:
     file = output or paths.workspace() / f"{who.id}.tar.gz"
     if not file.name.endswith((".tar.gz", ".tgz", ".zip")):
         raise UsageError(t("lab.pack_name", file=file), next=t("lab.pack_name_next"))
-    _refuse_to_overwrite(file)
+    _refuse_to_overwrite(file, who.id)
     entries = {f"{who.id}/learner.toml": learner_file().read_bytes()}
     contents = []
     for lab in chosen:
@@ -48,6 +51,8 @@ def pack(labs: Sequence[Lab] = (), output: Path | None = None) -> Packed:
         for name in present:
             entries[f"{who.id}/{lab.id}/{name}"] = _content(workspace.folder_of(lab) / name)
         contents.append((lab.id, tuple(present), tuple(absent)))
+    if not any(present for _, present, _ in contents):  # nor is an earlier archive given up for it
+        raise UsageError(t("lab.nothing_to_pack"), next=t("catalog.list_labs"))
     files.write(file, archived(entries, file.name))
     return Packed(file, tuple(contents))
 
@@ -58,16 +63,34 @@ def archived(entries: Mapping[str, bytes], name: str) -> bytes:
 
 
 def _content(file: Path) -> bytes:
-    if not file.resolve().is_relative_to(paths.workspace().resolve()):
-        raise HelloError(t("lab.pack_link", file=workspace.shown(file)), next=t("lab.pack_link_next"))
     if file.stat().st_size > LIMIT_BYTES:
-        raise HelloError(t("lab.pack_large", file=workspace.shown(file), limit=LIMIT_BYTES // 1024))
+        raise HelloError(
+            t("lab.pack_large", file=workspace.shown(file), limit=LIMIT_BYTES // 1024), next=t("lab.pack_large_next")
+        )
     return file.read_bytes()
 
 
-def _refuse_to_overwrite(file: Path) -> None:
-    if file.exists() and not (tarfile.is_tarfile(file) or zipfile.is_zipfile(file)):
+def _refuse_to_overwrite(file: Path, learner_id: str) -> None:
+    """What may be replaced holds nothing but what `pack` itself puts there, for the same learner."""
+    if not file.exists():
+        return
+    who = f"{learner_id}/learner.toml"
+    ours = {f"{learner_id}/{lab.id}/{name}" for lab in catalog.labs() for name in lab.deliverables}
+    names = _names(file) if file.is_file() else set()
+    if who not in names or not names <= {who, *ours}:
         raise UsageError(t("lab.pack_exists", file=file), next=t("lab.pack_exists_next"))
+
+
+def _names(file: Path) -> set[str]:
+    """The names in an archive; none where it is no archive, or a broken one."""
+    try:
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as zipped:
+                return set(zipped.namelist())
+        with tarfile.open(file) as archive:
+            return set(archive.getnames())
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, ValueError):
+        return set()
 
 
 def _tar(entries: Mapping[str, bytes]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hello_k8s import files, paths
 from hello_k8s.catalog import Lab
-from hello_k8s.errors import MachineError
+from hello_k8s.errors import ClusterError, MachineError
 from hello_k8s.language import t
 from hello_k8s.progress import Progress
 
@@ -17,6 +18,13 @@ from hello_k8s.progress import Progress
 QUICK = 120
 #: What a submission may not make, but the learner can at the live cluster.
 _LIVE_ONLY = ("Role", "RoleBinding", "LimitRange", "ResourceQuota")
+#: What in an object's metadata the API server alone writes; with it an object can't be made again.
+_SERVERS = (
+    "creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "generation", "managedFields",
+    "resourceVersion", "selfLink", "uid",
+)  # fmt: skip
+#: The labels by which a Job finds its Pods: the server writes them, and refuses another Job's.
+_JOB_LABELS = ("batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name", "controller-uid", "job-name")
 
 if TYPE_CHECKING:
     from hello_k8s.machine.cluster import Cluster
@@ -104,19 +112,29 @@ def _make_namespace(lab: Lab, cluster: Cluster, progress: Progress) -> None:
 def refresh(lab: Lab, progress: Progress) -> Path | None:
     """After `lab reset`: delete the lab's namespace and make it anew; returns where its objects were written first.
 
-    Where the cluster isn't running there is nothing to do now: `lab start` makes the namespace. Raises ApiError,
-    ClusterError or OSError, having deleted nothing, where an object can't be read or written.
+    Where there is no cluster there is nothing to do: `lab start` makes the namespace. Raises MachineError where there
+    is one that doesn't run, since the old namespace is in it still; ApiError, ClusterError or OSError, having deleted
+    nothing, where an object can't be read or written.
     """
     from hello_k8s.machine.cluster import Cluster
+    from hello_k8s.machine.kubeapi import NotYet
 
     cluster = Cluster()
     if cluster.status() == "paused":
         cluster.resume()
-    if cluster.attach() != "running":
+    status = cluster.attach()
+    if status == "absent":
         return None
+    if status != "running":
+        raise MachineError(t("lab.reset_halfway", status=t(f"lab.cluster.{status}")), next=t("lab.reset_halfway_next"))
     kept = _keep_live(lab, cluster.api())
-    with progress.step(t("lab.step_delete_namespace", namespace=lab.namespace), 15):
-        cluster.api().delete("Namespace", lab.namespace, None, wait=True)
+    try:
+        with progress.step(t("lab.step_delete_namespace", namespace=lab.namespace), 15):
+            cluster.api().delete("Namespace", lab.namespace, None, wait=True)
+    except NotYet as late:
+        raise ClusterError(
+            t("lab.still_deleting", namespace=lab.namespace), next=t("lab.still_deleting_next", lab=lab.id)
+        ) from late
     _make_namespace(lab, cluster, progress)
     return kept
 
@@ -127,11 +145,24 @@ def _keep_live(lab: Lab, api: KubeApi) -> Path:
     from hello_k8s.grading.slots import KINDS
 
     found = [obj for kind in (*KINDS, *_LIVE_ONLY) for obj in api.list(kind, lab.namespace) if not _is_owned(obj)]
-    for obj in found:
-        obj["metadata"].pop("managedFields", None)
-    text = yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": found}, allow_unicode=True, sort_keys=False)
+    items = [_appliable(obj) for obj in found]
+    text = yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": items}, allow_unicode=True, sort_keys=False)
     kept = paths.workspace() / ".kept" / time.strftime("%Y%m%d-%H%M%S") / lab.id / "live.yaml"
     return files.write(kept, text, mode=0o600)  # there are Secrets in it
+
+
+def _appliable(obj: Mapping[str, Any]) -> dict[str, Any]:
+    """`obj` as `kubectl apply` takes it in a new namespace: without what only the server can have written."""
+    kept = copy.deepcopy({key: value for key, value in obj.items() if key != "status"})
+    for name in _SERVERS:
+        kept["metadata"].pop(name, None)
+    if obj["kind"] == "Job" and not kept.get("spec", {}).get("manualSelector"):
+        spec = kept.get("spec", {})
+        spec.pop("selector", None)
+        for metadata in (kept["metadata"], spec.get("template", {}).get("metadata") or {}):
+            for name in _JOB_LABELS:
+                (metadata.get("labels") or {}).pop(name, None)
+    return kept
 
 
 def _is_owned(obj: Mapping[str, Any]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +11,7 @@ from hello_k8s.language import pick, t
 
 if TYPE_CHECKING:
     from hello_k8s.grading.verdict import CheckResult, Result
+    from hello_k8s.workspace.chapter import Checked, Total
 
 #: Evidence lines shown of one check; the JSON result has all of them.
 EVIDENCE = 12
@@ -19,6 +20,8 @@ WIDTH = 400
 
 Tone = Literal["good", "bad", "ours"]
 MARKS: dict[Tone, str] = {"good": "✓", "bad": "✗", "ours": "!"}
+#: The mark of a lab that wasn't started.
+UNSTARTED = "·"
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,63 @@ class View:
     total: str
     tone: Tone
     next: str
+
+
+@dataclass(frozen=True)
+class LabRow:
+    """One lab of a chapter: its points, and what of it wants something. Without a tone it wasn't started."""
+
+    tone: Tone | None
+    lab: str
+    title: str
+    points: str
+    open: str
+
+    @property
+    def mark(self) -> str:
+        return MARKS[self.tone] if self.tone else UNSTARTED
+
+
+@dataclass(frozen=True)
+class ChapterView:
+    """All labs of a chapter: a heading for each column but the mark's, a row a lab, the sum (empty where nothing was
+    graded), and what to do next.
+    """
+
+    headings: tuple[str, ...]
+    rows: tuple[LabRow, ...]
+    total: str
+    next: str
+
+
+def chapter_view(checked: Sequence[Checked], total: Total) -> ChapterView:
+    """What is shown of a chapter's labs, in the current language."""
+    if total.open:
+        following = t("lab.chapter_next", lab=total.open[0].id)
+    elif not total.graded:
+        following = t("lab.chapter_start", lab=checked[0].lab.id)
+    else:
+        following = t("lab.passed_next")
+    values = {"earned": total.earned, "possible": total.possible, "labs": total.graded}
+    return ChapterView(
+        headings=(t("lab.list.lab"), t("lab.list.title"), t("lab.list.points"), t("lab.chapter_open")),
+        rows=tuple(map(_lab_row, checked)),
+        total=t("lab.chapter_total", **values) if total.graded else "",
+        next=following,
+    )
+
+
+def _lab_row(each: Checked) -> LabRow:
+    lab, result = each.lab, each.result
+    title, none = pick(lab.title), f"–/{lab.points}"
+    if each.error is not None:
+        return LabRow("ours", lab.id, title, none, each.error.what)
+    if result is None:
+        return LabRow(None, lab.id, title, none, t("lab.standing.new"))
+    if not result.graded:
+        return LabRow("ours", lab.id, title, none, t("lab.ungraded"))
+    failed = ", ".join(check.id for check in result.checks if not check.passed)
+    return LabRow("bad" if failed else "good", lab.id, title, f"{result.earned}/{result.possible}", failed)
 
 
 def view(lab: Lab, result: Result) -> View:

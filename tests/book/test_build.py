@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -38,9 +37,7 @@ def test_what_did_not_change_is_not_built_and_the_source_is_left_alone(source: P
     assert not book.stale(("en",), output, source)
     front = output / "en" / "index.html"
     before = front.stat().st_mtime_ns
-    began = time.monotonic()
     build(source)
-    assert time.monotonic() - began < 1
     assert front.stat().st_mtime_ns == before
     (source / "book" / "en" / "index.md").write_text("# Front\n\nAnother page.\n", encoding="utf-8")
     assert book.stale(("en",), output, source)

@@ -10,7 +10,7 @@ import pytest
 
 from hello_k8s import selftest, start
 from hello_k8s.machine.cluster import Cluster
-from hello_k8s.machine.nested import Nested, learner_engine
+from hello_k8s.machine.nested import class_engine
 from hello_k8s.progress import SILENT
 
 
@@ -34,4 +34,4 @@ def machine(names: dict[str, str]) -> Iterator[Cluster]:
     """Engine, images, cluster: what can't be had is an error of these tests, never a skip."""
     Path(names["HELLO_K8S_STATE"]).mkdir(parents=True, exist_ok=True)
     yield start.prepare(SILENT)
-    Nested(f"{learner_engine().name}-class").down()
+    class_engine().down()

@@ -78,17 +78,13 @@ def _wait_for_the_end(family: list[int]) -> None:
 class Breaks(Watcher):
     """Calls `breaking` once, after `rows` rows."""
 
-    def __init__(self, rows: int, breaking: Callable[[], None]) -> None:
+    def __init__(self, rows: int, breaking: Callable[[], object]) -> None:
         self.rows = rows
         self.breaking = breaking
-        self.notes: list[str] = []
 
     def row(self, row: Row, done: int, total: int, left: float) -> None:
         if done == self.rows:
             self.breaking()
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 def graded_to_the_end(room: Classroom, output: Path, watcher: Watcher | None = None) -> ClassReport:

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from hello_k8s import catalog
+from hello_k8s.classroom.model import Row
 from hello_k8s.classroom.run import grade_class
 from hello_k8s.machine.cluster import Cluster
-from hello_k8s.machine.nested import learner_engine
+from hello_k8s.machine.nested import class_engine
 from hello_k8s.progress import SILENT
 from tests.classroom.agree import differences, lines
 from tests.classroom.generate import Classroom, write_class
@@ -39,14 +40,14 @@ def room_of(folder: Path, lab: catalog.Lab, count: int) -> Classroom:
     return write_class(folder, [lab], count, mix={"right": 2, "wrong": 1})
 
 
-def docker(*words: str) -> None:
-    subprocess.run(["docker", *words], check=True, capture_output=True, timeout=120)
+def docker(*words: str) -> str:
+    return subprocess.run(["docker", *words], check=True, capture_output=True, timeout=120, text=True).stdout
 
 
 class Later:
     """`work` done `seconds` after `start`; at the latest when the block ends."""
 
-    def __init__(self, seconds: float, work: Callable[[], None]) -> None:
+    def __init__(self, seconds: float, work: Callable[[], object]) -> None:
         self._timer = threading.Timer(seconds, work)
         self._started = False
 
@@ -71,7 +72,7 @@ def cluster(machine: Cluster) -> Iterator[Cluster]:
 @pytest.fixture
 def engine() -> str:
     """The name of the nested engine that a class makes for itself."""
-    return f"{learner_engine().name}-class"
+    return class_engine().name
 
 
 def test_the_grader_is_killed_twice(tmp_path: Path, cluster: Cluster) -> None:
@@ -95,10 +96,18 @@ def test_the_grader_is_killed_twice(tmp_path: Path, cluster: Cluster) -> None:
 
 
 def test_the_nested_engine_is_killed(tmp_path: Path, machine: Cluster, engine: str) -> None:
+    starts: list[str] = []
+
+    class Kills(Breaks):
+        def row(self, row: Row, done: int, total: int, left: float) -> None:
+            if done in (1, total):
+                starts.append(docker("inspect", "--format={{.State.StartedAt}}", engine))
+            super().row(row, done, total, left)
+
     room = room_of(tmp_path / "class", MULTI_STAGE, 8)
-    watcher = Breaks(1, lambda: docker("kill", engine))
-    graded_to_the_end(room, tmp_path / "results", watcher)
-    assert watcher.notes  # somebody was graded again
+    graded_to_the_end(room, tmp_path / "results", Kills(1, lambda: docker("kill", engine)))
+    first, last = starts[:2]
+    assert first != last, "nobody needed the engine any more when it was killed"
 
 
 def test_the_clock_jumps(tmp_path: Path, machine: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +152,7 @@ def test_the_api_server_is_stopped(tmp_path: Path, cluster: Cluster) -> None:
 @full
 def test_the_control_plane_is_frozen(tmp_path: Path, cluster: Cluster) -> None:
     room = room_of(tmp_path / "class", SERVICE, 9)
-    graded_to_the_end(room, tmp_path / "results", Breaks(2, lambda: docker("pause", cluster.nodes()[0])))
+    graded_to_the_end(room, tmp_path / "results", Breaks(2, lambda: cluster.engine.pause(cluster.nodes()[0])))
 
 
 @full

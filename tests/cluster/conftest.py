@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hello_k8s import paths
+from hello_k8s.catalog import Lab, read_lab
 from hello_k8s.machine import images
 from hello_k8s.machine.cluster import Cluster
 from hello_k8s.machine.engine import Engine, user_engine
@@ -17,6 +18,16 @@ from hello_k8s.progress import SILENT
 
 NAME = os.environ.get("HELLO_K8S_TEST_CLUSTER") or "hello-k8s-test"
 APP = "hello-k8s/go-app:1.0.0"
+#: It lies on every node of ours, and has a shell.
+SHELL = "docker.io/hello-k8s/node-tools:v1.37.0"
+#: How the lab.toml of a small lab begins.
+LAB_TOML = """
+order = 1
+needs = ["cluster", "image:go-app"]
+minutes = 1
+deliverables = ["web.yaml"]
+title = { ko = "웹", en = "web" }
+"""
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +75,22 @@ def cluster(engine: Engine, state: Path, node_image: str) -> Iterator[Cluster]:
 def running(cluster: Cluster, node_image: str) -> Cluster:
     cluster.up(SILENT, node_image)
     return cluster
+
+
+@pytest.fixture
+def make_lab(running: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Lab]:
+    """Write the lab ch9/web of these files (name → text), to be graded in English on the cluster of this folder."""
+    monkeypatch.setenv("HELLO_K8S_CLUSTER", running.name)
+    monkeypatch.setenv("HELLO_K8S_LANG", "en")
+
+    def make(files: Mapping[str, str]) -> Lab:
+        folder = tmp_path / "labs/ch9/web"
+        for name, text in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+        return read_lab(folder, tmp_path / "labs")
+
+    return make
 
 
 @pytest.fixture

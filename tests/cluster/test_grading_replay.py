@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from hello_k8s.catalog import Lab, read_lab
+from hello_k8s.catalog import Lab
 from hello_k8s.grading import Result, grade
-from hello_k8s.grading.replay import REPLAY_LABEL
 from hello_k8s.machine.cluster import Cluster
+from tests.cluster.conftest import APP, LAB_TOML
 
 pytestmark = pytest.mark.cluster
 
-TOML = """
-order = 1
-needs = ["cluster", "image:go-app"]
-minutes = 1
-deliverables = ["web.yaml"]
-check = "look"
-title = { ko = "웹", en = "web" }
+TOML = f"""{LAB_TOML}check = "look"
 [replay]
 given = ["given.yaml"]
 apply = ["web.yaml"]
 settle = 60
 [checks.answers]
 points = 1
-question = { ko = "답하는가?", en = "Does it answer?" }
+question = {{ ko = "답하는가?", en = "Does it answer?" }}
 [checks.limited]
 points = 1
-question = { ko = "자기 네임스페이스에만?", en = "Only in its namespace?" }
+question = {{ ko = "자기 네임스페이스에만?", en = "Only in its namespace?" }}
 """
 CHECKS = """
 def test_answers(http, eventually):
@@ -46,6 +39,7 @@ def test_limited(objects, namespace):
     assert objects.get("ConfigMap", "given")["data"]["by"] == "the lab"
 """
 GIVEN = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: given}\ndata: {by: the lab}\n"
+GIVEN_FLOW = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}, "
 POD = """
 apiVersion: v1
 kind: Pod
@@ -68,22 +62,20 @@ spec:
   selector: {app: web}
   ports: [{port: 80, targetPort: 8080, nodePort: 30777}]
 """
-SOLUTION = POD.replace("IMAGE", "hello-k8s/go-app:1.0.0") + SERVICE
+SOLUTION = POD.replace("IMAGE", APP) + SERVICE
 
 
 @pytest.fixture
-def lab(running: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    monkeypatch.setenv("HELLO_K8S_CLUSTER", running.name)
-    monkeypatch.setenv("HELLO_K8S_LANG", "en")
-    folder = tmp_path / "labs/ch9/web"
-    for name in ("start", "solution"):
-        (folder / name).mkdir(parents=True)
-    (folder / "given.yaml").write_text(GIVEN)
-    (folder / "start/web.yaml").write_text("___\n")
-    (folder / "solution/web.yaml").write_text(SOLUTION)
-    (folder / "checks.py").write_text(CHECKS)
-    (folder / "lab.toml").write_text(TOML)
-    yield read_lab(folder, tmp_path / "labs")
+def lab(make_lab: Callable[..., Lab]) -> Lab:
+    return make_lab(
+        {
+            "lab.toml": TOML,
+            "checks.py": CHECKS,
+            "given.yaml": GIVEN,
+            "start/web.yaml": "___\n",
+            "solution/web.yaml": SOLUTION,
+        }
+    )
 
 
 def graded(lab: Lab, tmp_path: Path, manifest: str) -> Result:
@@ -100,12 +92,8 @@ def test_the_solution_passes_and_its_namespace_goes(lab: Lab, running: Cluster) 
     assert result.passed, result.to_json()
     for told in ("namespace: ch9-web → ch9-web-", "nodePort: 30777 → —", "loadBalancerClass"):
         assert any(told in line for line in result.rewrites), result.rewrites
-    deadline = time.monotonic() + 90
-    with running.api().watch("Namespace", labels=f"{REPLAY_LABEL}=true", timeout=90) as events:
-        for _ in events:
-            if not running.api().list("Namespace", labels=f"{REPLAY_LABEL}=true"):
-                break
-    assert time.monotonic() < deadline
+    (name,) = [line.split(" → ")[1] for line in result.rewrites if line.startswith("namespace: ")]
+    running.api().wait("Namespace", name, None, lambda _: False, 90, gone=True)
 
 
 HOSTILE = {
@@ -154,6 +142,11 @@ def test_a_submission_stays_in_its_namespace(lab: Lab, tmp_path: Path, attempt: 
     result = graded(lab, tmp_path, manifest)
     assert result.graded and not result.passed, result.to_json()
     assert said in causes(result), causes(result)
+
+
+def test_more_objects_than_a_person_writes(lab: Lab, tmp_path: Path) -> None:
+    many = "".join(f"---\nkind: List\nitems: [{GIVEN_FLOW * 150}]\n" for _ in range(2))
+    assert "more than 200 objects" in causes(graded(lab, tmp_path, many))
 
 
 def test_what_is_refused_doesnt_hold_up_the_rest(lab: Lab, tmp_path: Path) -> None:

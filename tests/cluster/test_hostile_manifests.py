@@ -21,13 +21,11 @@ from hello_k8s.grading import Result, grade
 from hello_k8s.machine.cluster import PROBE_POD, SYSTEM_NAMESPACE, Cluster
 from hello_k8s.machine.isolation import REPLAY_LABEL
 from hello_k8s.machine.kubeapi import KubeApi
+from tests.cluster.conftest import APP, SHELL
 
 pytestmark = pytest.mark.cluster
 
 LAB = "ch2/service"
-#: It lies on every node of ours, and has a shell.
-SHELL = "docker.io/hello-k8s/node-tools:v1.37.0"
-APP = "hello-k8s/go-app:1.0.0"
 #: Seconds that no submission may take here, on a busy machine.
 PATIENCE = 90
 
@@ -62,6 +60,11 @@ def pod(name: str, spec: str = "", container: str = "", image: str = APP) -> str
     )
 
 
+#: No other Pod on the same node.
+ALONE = (
+    "  affinity: {{podAntiAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: "
+    "[{{{}labelSelector: {{}}, topologyKey: kubernetes.io/hostname}}]}}}}\n"
+)
 OUT_OF_THE_NAMESPACE = {
     "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: kube-system}}": "says namespace `kube-system`",
     "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: evil},"
@@ -82,6 +85,12 @@ OUT_OF_THE_NAMESPACE = {
     " endpoints: [{addresses: [10.96.0.1]}]}": "may not create `EndpointSlice/e`",
     "{apiVersion: v1, kind: Endpoints, metadata: {name: e}, subsets: []}": "may not create `Endpoints/e`",
     "{apiVersion: v1, kind: ConfigMap, metadata: {name: b, finalizers: [evil.example/never]}}": "never be deleted",
+    "{apiVersion: v1, kind: ConfigMap, metadata: {name: c, finalizers: [kubernetes.io/pvc-protection]}}":
+        "never be deleted",
+    "{apiVersion: v1, kind: Service, metadata: {name: u, finalizers: [service.kubernetes.io/load-balancer-cleanup]},"
+    " spec: {ports: [{port: 80}]}}": "never be deleted",
+    "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: d}, spec: {accessModes: [ReadWriteOnce],"
+    " resources: {requests: {storage: 1Gi}}}}": "none needs a disk of its own",
     "{apiVersion: v1, kind: ConfigMap, metadata: {name: $(reboot)}}": "a lowercase RFC 1123 subdomain",
     "{apiVersion: v1, kind: ConfigMap, metadata: {name: -o}}": "a lowercase RFC 1123 subdomain",
 }  # fmt: skip
@@ -98,6 +107,13 @@ OFF_THE_NODE = {
     pod("p9", "  volumes: [{name: n, nfs: {server: 127.0.0.1, path: /}}]\n"): "only these volumes are allowed",
     pod("p10", container=", resources: {requests: {cpu: 1001m}}"): "at most 1 CPU and 1Gi",
     pod("p11", container=", resources: {limits: {memory: 2Gi}}"): "at most 1 CPU and 1Gi",
+    pod("p13", container=", resources: {requests: {memory: 1Mi}, limits: {memory: 2Gi}}"): "may be at most 1Gi here",
+    pod("p14", container=", resources: {limits: {ephemeral-storage: 2Gi}}"): "may be at most 1Gi here",
+    pod("p15", "  volumes: [{name: d, ephemeral: {volumeClaimTemplate: {spec: {accessModes: [ReadWriteOnce],"
+        " resources: {requests: {storage: 1Gi}}}}}}]\n"): "none needs a disk of its own",
+    pod("p16", ALONE.format("namespaceSelector: {}, ")): "other people's Pods off a node",
+    pod("p17", ALONE.format("namespaces: [kube-system], ")): "other people's Pods off a node",
+    pod("p18").replace("name: p18", "name: p18, finalizers: [batch.kubernetes.io/job-tracking]"): "never be deleted",
     "{apiVersion: batch/v1, kind: Job, metadata: {name: many}, spec: {parallelism: 60, completions: 60, template:"
     " {spec: {restartPolicy: Never, containers: [{name: c, image: x}]}}}}": "at most 20 Pods at a time",
     "{apiVersion: apps/v1, kind: Deployment, metadata: {name: many}, spec: {replicas: 1000, selector: {matchLabels:"
@@ -141,6 +157,16 @@ def test_what_would_collide_or_be_too_greedy_doesnt_hurt_who_is_right(
     result = graded(lab, tmp_path, *pods, back=back.replace("spec:", "spec:\n  type: NodePort", 1))
     assert result.passed, result.to_json()
     assert any("nodePort: 30777 → —" in line for line in result.rewrites)
+
+
+def test_affinities_to_ones_own_pods_and_jobs_are_as_ever(lab: Lab, tmp_path: Path) -> None:
+    job = (
+        "{apiVersion: batch/v1, kind: Job, metadata: {name: once}, spec: {template: {spec: {restartPolicy: Never,"
+        f" containers: [{{name: c, image: {SHELL}, command: ['true']}}]}}}}}}}}"
+    )
+    own = pod("near", ALONE.format("namespaces: [ch2-service], ").replace("podAnti", "pod"))
+    result = graded(lab, tmp_path, job, own)
+    assert result.passed and "refuses" not in told(result), result.to_json()
 
 
 IMPOSTOR = """

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from hello_k8s.grading import attempt, building
+from hello_k8s.grading.verdict import Unmet
+from hello_k8s.grading.waiting import eventually
 from hello_k8s.machine.nested import Nested
 from tests.engine.conftest import Outcome
 
@@ -68,16 +71,70 @@ CHILDREN = "RUN for i in $(seq 2000); do sleep 300 & done; wait\n"
         ("RUN head -c 8G /dev/zero >/x\n", "writes more"),
         ("RUN --mount=type=cache,target=/c fallocate -l 2500M /c/x; sleep 60\n", "writes more"),
         ("RUN head -c 1G /dev/zero | tr '\\0' x; exit 9\n", "doesn't build: x"),
+        ("RUN truncate -s 3G /x\n", "writes more"),
+        ("RUN --mount=type=bind,rw,source=Dockerfile,target=/y fallocate -l 2500M /y; sleep 60\n", "writes more"),
         (f"{HIDDEN}{FORKS.removeprefix('RUN ')}", "an /etc/hosts of its own"),
         ("RUN echo no space left on device; exit 3\n", "no space left on device"),
+        (f"RUN sleep 100; touch /a\n{DEBIAN}RUN sleep 1; exit 137\nCOPY --from=0 /a /\n", "exit code: 137"),
     ],
-    ids=["forks", "children", "memory", "disk", "cache", "output", "hidden", "no-space-said"],
+    ids=[
+        "forks",
+        "children",
+        "memory",
+        "disk",
+        "cache",
+        "output",
+        "holes",
+        "mount",
+        "hidden",
+        "no-space-said",
+        "killed",
+    ],
 )
 def test_what_a_build_takes_is_its_own_loss(hostile: Callable[..., Outcome], steps: str, said: str) -> None:
     found = hostile(DEBIAN + steps, beside=True)
     assert {found.verdict(check) for check in CHECKS} == {"failed"}
     assert said in found.message("small"), found.message("small")
     assert sum(len(line) for line in found.result.checks[0].evidence) < 100_000
+
+
+def test_a_step_that_another_build_began_has_its_limits_too(
+    nested: Nested, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """BuildKit goes on with an ended build's step where another one waits for it: there nobody would watch it."""
+
+    def graded(name: str) -> str:
+        folder = tmp_path_factory.mktemp(name)
+        (folder / "Dockerfile").write_text(DEBIAN + "RUN fallocate -l 2500M /x; sleep 60\n")
+        with pytest.raises(Unmet) as found:
+            building.build(nested, folder, name, "Dockerfile", images=["debian"], seconds=60, owner=name)
+        return found.value.texts["en"]
+
+    with ThreadPoolExecutor(2) as pool:
+        said = list(pool.map(graded, ["one", "two"]))
+    said += [graded("three"), graded("four")]  # of which BuildKit hasn't forgotten the step yet
+    assert all("writes more" in text for text in said), said
+
+
+def test_whose_step_fails_for_what_another_build_wrote_has_it_run_again(
+    nested: Nested, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """An equal step is run once, for whoever came first: here for one who takes nearly all of his share elsewhere."""
+    shared = "RUN sleep 4; head -c 30M /dev/zero >/y\n"
+
+    def built(name: str, rest: str) -> None:
+        folder = tmp_path_factory.mktemp(name)
+        (folder / "Dockerfile").write_text(f"{DEBIAN}{shared}{DEBIAN}{rest}COPY --from=0 /y /y\n")
+        building.build(nested, folder, name, "Dockerfile", images=["debian"], seconds=60, owner=name)
+        nested.engine.run("image", "rm", "--force", name)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(built, "greedy", "RUN fallocate -l 2040M /x\n")
+        eventually(lambda: ".folders" in nested.inside("ls", "/run/confine").stdout, 30)
+        second = pool.submit(built, "honest", "")
+        with pytest.raises(Unmet, match="writes more"):
+            first.result()
+        second.result()
 
 
 def test_a_step_that_sleeps_is_ended_alone(hostile: Callable[..., Outcome], nested: Nested) -> None:
@@ -103,6 +160,7 @@ def test_a_full_disk_is_only_the_last_ones_doing(
 ) -> None:
     """Without a share of its own a build may fill it; what it left is cleared, and the next one has room."""
     monkeypatch.setattr(building, "DISK", 1 << 40)
+    monkeypatch.setattr(building, "_ROOM", -1 << 40)
     fill = "RUN for i in $(seq 64); do fallocate -l 500M /x$i || exit 1; done\n"
     found = hostile(DEBIAN + fill)
     assert {found.verdict(check) for check in CHECKS} == {"failed"} and "writes more" in found.message("small")

@@ -148,6 +148,7 @@ def test_built_then_here_then_kept(tiny: Tiny, engine: Engine) -> None:
     assert images.plan(["tiny"], engine)[0].way == "here"
     ensure(engine)
     forget(engine)  # as a fresh engine, or a second checkout on this machine
+    assert images.plan(["tiny"], engine)[0].way == "kept", "nobody is told that it takes a build"
     ensure(engine)
     again = engine.image(NAME)
     assert again is not None and again["Id"] == found["Id"]

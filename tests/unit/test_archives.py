@@ -383,6 +383,11 @@ def test_whatever_a_zip_says_of_its_members_nothing_is_raised(made: list[Zipped]
     accepted_or_refused(read_archive(zipped(made), WANTED))
 
 
+def test_a_folder_called_learner_toml_is_nobodys_name() -> None:
+    contents = read_archive(tar([Member("kim/learner.toml", b"", tarfile.DIRTYPE, "", None)]), WANTED)
+    assert contents.learner is None and contents.reason is not None and "learner.toml" in contents.reason["en"]
+
+
 def accepted_or_refused(contents: Contents) -> None:
     if contents.reason is None:
         assert contents.learner is not None

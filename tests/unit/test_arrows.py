@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ FLOORS = [
     {"machine"},
     {"catalog"},
     {"tomlfile"},
-    {"process", "files"},
+    {"process", "files", "refusal", "sources"},
     {"progress", "paths"},
     {"errors"},
     {"language"},
@@ -32,8 +33,6 @@ FLOORS = [
 NEIGHBOURS = {
     ("authoring", "classroom"): "verify grades side by side, as a class is graded",
     ("authoring", "notebooks"): "verify looks at a section's notebooks",
-    ("authoring", "book"): "verify looks at a section's pages",
-    ("book", "booktools"): "the build uses its own Sphinx extensions",
     ("classroom", "workspace"): "a class is made of what lab pack packs: one learner's name",
 }
 
@@ -77,6 +76,19 @@ def test_imports_go_only_downward(file: Path) -> None:
         if there == here or (here, there) in NEIGHBOURS:
             continue
         assert floor(there) > floor(here), f"{here} may not import {name}"
+
+
+def test_every_neighbour_is_called() -> None:
+    """An arrow that nobody needs any more would let the next one in unseen."""
+    used = {(top(file), name.split(".")[0]) for file in modules() for name in imported(file)}
+    assert NEIGHBOURS.keys() <= used, NEIGHBOURS.keys() - used
+
+
+def test_the_picture_in_contributing_shows_the_floors() -> None:
+    text = (PACKAGE.parent / "CONTRIBUTING.md").read_text("utf-8")
+    picture = text.split("Imports go only downward")[1].split("```")[1].strip()
+    drawn = [re.split(r" {2,}", line)[0].split(" · ") for line in picture.splitlines()]
+    assert [{name.removesuffix("/").removesuffix(".py") for name in names} for names in drawn] == FLOORS[1:-1]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 from hello_k8s import authoring, catalog, notebooks, paths
 from hello_k8s.authoring import lint
 from hello_k8s.catalog import Lab
+from hello_k8s.cli.results import show_verification
 from hello_k8s.errors import UsageError
 from hello_k8s.grading.verdict import CheckResult, Result
 
@@ -196,8 +197,15 @@ def test_nothing_is_graded_while_the_labs_own_files_have_problems(whole: Lab, mo
     monkeypatch.setattr("hello_k8s.grading.grade", never)
     assert authoring.verify(whole, static=True).ok
     (whole.folder / "README.en.md").unlink()
-    report = authoring.verify(whole)
+    # nor is the machine asked for: the to-do list needs neither Docker nor images
+    report = authoring.verify(whole, prepare=never)
     assert not report.ok and not report.runs
+
+
+def test_what_was_only_read_is_not_called_proved(whole: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    show_verification(authoring.verify(whole, static=True))
+    said = capsys.readouterr().out
+    assert "nothing was graded" in said and "proved" not in said
 
 
 # -- new

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from hello_k8s.booktools.korean import stem
 from hello_k8s.booktools.quiz import questions
 from hello_k8s.errors import HelloError
 from hello_k8s.language import LANGUAGES
+from hello_k8s.progress import SILENT
 
 
 def lab_file(root: Path, section: str, order: int) -> None:
@@ -142,3 +144,17 @@ def test_no_page_names_another_host_for_what_it_shows() -> None:
         text = file.read_text(encoding="utf-8")
         assert not re.search(r"!\[[^\]]*\]\(https?:", text), file
         assert not re.search(r"<(script|img|iframe|link)\b", text), file
+
+
+def test_the_same_book_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`start`, and `book build` in another terminal: they would write each other's files."""
+    output, built = tmp_path / "made", []
+    monkeypatch.setattr(book, "_make", lambda *_: built.append("anew"))
+    (output / "ko").mkdir(parents=True)
+    (output / "ko" / "index.html").touch()
+    with ThreadPoolExecutor(1) as pool, book._only_one(output):
+        second = pool.submit(book.build, SILENT, ("ko",), output, tmp_path)
+        with pytest.raises(TimeoutError):
+            second.result(0.2)
+        book._write_stamps(output, {"ko": book._hash(tmp_path)})
+    assert second.result(10) == output and not built

@@ -38,6 +38,8 @@ def read(labs: Path, text: str) -> catalog.Lab:
         ('needs = ["docker"]', 'needs = ["podman"]', "needs", "docker"),
         ('needs = ["docker"]', 'needs = "docker"', "needs", "list"),
         ('needs = ["docker"]', "needs = [1]", "needs", "list"),
+        ("minutes = 5", 'minutes = 5\nmemory = "half a gig"', "memory", "512Mi"),
+        ("minutes = 5", 'minutes = 5\nmemory = "512 Mi"', "memory", "512Mi"),
         ('en = "A small lab"', "", "title.en", "text"),
         ('en = "A small lab"', 'en = "A"\nfr = "B"', "title.fr", "no such key"),
         ("points = 2", 'points = "2"', "checks.first.points", "whole number"),

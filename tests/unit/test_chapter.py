@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from hello_k8s import catalog, workspace
+from hello_k8s import catalog, jupyter, language, workspace
 from hello_k8s.catalog import Lab
 from hello_k8s.cli import labs as command
 from hello_k8s.errors import MachineError, UsageError
@@ -33,7 +35,7 @@ def verdicts(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, ...]]:
 
     def check(lab: Lab, **_: object) -> Result:
         if lab.id not in said:
-            raise MachineError("no engine answers")
+            raise MachineError("no engine answers", next="run ./hello-k8s start")
         checks = tuple(
             CheckResult(c.id, c.question, c.points, verdict)  # type: ignore[arg-type]
             for c, verdict in zip(lab.checks, said[lab.id], strict=True)
@@ -68,6 +70,25 @@ def test_what_cant_be_graded_adds_nothing_and_holds_up_nothing(
     assert command.check("ch1", json=True) == command.UNGRADED
     captured = capsys.readouterr()
     assert [each["earned"] for each in json.loads(captured.out)] == [None, 5] and "Checking" in captured.err
+    assert captured.err.index("Checking ch1/small") < captured.err.index("no engine answers")
+    assert "→ run ./hello-k8s start" in captured.err and captured.err.count("no engine answers") == 1
+
+
+@pytest.mark.parametrize("tongue", language.LANGUAGES)
+def test_the_notebook_shows_the_same_chapter(
+    chapter: tuple[Lab, ...], verdicts: dict[str, tuple[str, ...]], tongue: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    language.use(tongue)
+    verdicts |= {"ch1/small": ("passed", "passed"), "ch1/one": ("passed", "failed")}
+    command.check("ch1")
+    terminal = capsys.readouterr().out
+    shown = jupyter.lab("check ch1")
+    assert shown is not None and capsys.readouterr().out.strip() in terminal, "the same lab after lab"
+    words = repr(shown)
+    for line in terminal.splitlines():
+        for part in filter(None, re.split(r"\s{2,}|─+", line.strip())):
+            assert part in words or part.endswith(" …"), part
+    assert words.splitlines()[-1] in html.unescape(shown._repr_html_()) and words.count("✓") == 1
 
 
 def test_a_chapter_of_which_nothing_was_started(labs: Path, capsys: pytest.CaptureFixture[str]) -> None:

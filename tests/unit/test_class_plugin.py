@@ -38,12 +38,13 @@ CHECKS = '''
 import os, pathlib
 import pytest
 from hello_k8s.errors import ClusterError
+from hello_k8s.grading.verdict import TimedOut
 
 LOG = pathlib.Path(os.environ["CLASS_LOG"])
 
 
 @pytest.fixture(scope="module")
-def once(tmp_path_factory):
+def once():
     """What a module keeps is a learner's own."""
     return []
 
@@ -66,6 +67,8 @@ def test_machine(submission, once):
         raise ClusterError("the cluster is silent")
     if once[-1] == "deadly":
         os._exit(3)
+    if once[-1] == "late":
+        raise TimedOut(1, {"ko": "늦음", "en": "late"})
 '''
 
 Pytest = Callable[..., subprocess.CompletedProcess[str]]
@@ -151,6 +154,15 @@ def test_a_class_in_one_process(run: Pytest, hand_in: Callable[..., Path], tmp_p
     told = {case.get("name"): {child.tag for child in case} for case in cases if "tiny" in str(case.get("classname"))}
     assert "failure" in told["test_number[lee]"] and "error" in told["test_machine[silent]"]
     assert not {"failure", "error"} & told["test_machine[lee]"]
+
+
+def test_a_time_out_is_confirmed_right_after_it(run: Pytest, hand_in: Callable[..., Path], tmp_path: Path) -> None:
+    """Not at the class's end, when nothing is to be seen any more of what may have been the machine's fault."""
+    done = run("labs/ch9/tiny", f"--submissions={hand_in(adam='late', kim='3')}")
+    assert rows(done.stdout) == {("adam", "ch9/tiny"): "0/4", ("kim", "ch9/tiny"): "4/4"}, done.stdout
+    graders = [int(line.split()[0]) for line in (tmp_path / "log").read_text().splitlines()]
+    ours, solution = graders[0], graders[2]
+    assert solution != ours and graders == [ours, ours, solution, solution, ours, ours]
 
 
 @pytest.mark.parametrize("several", [(), SEVERAL], ids=["one process", "several"])

@@ -153,6 +153,29 @@ def test_an_ungraded_one_is_tried_by_the_next_run(lab: Lab, classroom: Callable[
     assert states(graded(lab, folder))["ann"] == ("graded", 2)
 
 
+def test_a_solution_that_couldnt_be_graded_is_tried_again(
+    lab: Lab, classroom: Callable[..., Path], count: Path
+) -> None:
+    """One hiccup of the machine's costs a class no more than one submission."""
+    checks, mark = lab.folder / "checks.py", count.with_name("hiccup")
+    text = checks.read_text().replace(
+        "def test_three(submission, eventually):",
+        "def test_three(submission, eventually):\n"
+        f"    mark, own = Path({str(mark)!r}), submission.text('answer.txt') == '3'\n"
+        "    if own and not mark.exists():\n        mark.touch()\n        raise RuntimeError('hiccup')",
+    )
+    checks.write_text(text)
+    notes = []
+
+    class Notes(Watcher):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    report = graded(lab, classroom(ann=" 3"), watcher=Notes())
+    assert states(report) == {"ann": ("graded", 2)} and mark.exists()
+    assert len(notes) == 1 and "solution" in notes[0], notes
+
+
 def test_nobody_is_graded_where_the_solution_fails(lab: Lab, classroom: Callable[..., Path]) -> None:
     (lab.solution / "answer.txt").write_text("4")
     with pytest.raises(MachineError, match="solution"):
@@ -177,7 +200,7 @@ def answered(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple
         (tmp_path / "images" / name / "image.toml").write_text(IMAGE.format(name=name))
         (tmp_path / "images" / name / "Dockerfile").write_text("FROM scratch\n")
     monkeypatch.setattr(paths, "IMAGES", tmp_path / "images")
-    monkeypatch.setattr(journal, "GRADER", tmp_path / "grading")
+    monkeypatch.setattr(journal, "GRADER", (tmp_path / "grading", tmp_path / "machine", tmp_path / "catalog.py"))
     needs = LAB.replace("needs = []", 'needs = ["docker", "cluster", "image:tiny"]')
     (lab.folder / "lab.toml").write_text(f'include = {{ "main.go" = "{tmp_path}/shared/main.go" }}\n{needs}')
     for name in COUNTS + ASIDE:
@@ -192,6 +215,7 @@ COUNTS = [
     "labs/ch9/tiny/given/back.yaml", "labs/ch9/tiny/data/deep/table.json", "labs/ch9/tiny/start/answer.txt",
     "labs/ch9/tiny/start/.dockerignore", "shared/main.go", "images/tiny/Dockerfile", "images/engine/Dockerfile",
     "images/node/Dockerfile", "images/probe/Dockerfile", "grading/replay.py", "grading/result-1.schema.json",
+    "machine/data/admission.yaml", "catalog.py",
 ]  # fmt: skip
 ASIDE = [
     "labs/ch9/tiny/README.ko.md", "labs/ch9/tiny/README.en.md", "labs/ch9/tiny/solution/notes.txt",
@@ -260,6 +284,17 @@ def test_a_line_that_was_cut_off_does_not_count(home: Path, tmp_path: Path) -> N
     assert (tmp_path / NAME).read_bytes() == whole
 
 
+def test_a_name_that_no_encoding_can_write_is_written_and_read_back(tmp_path: Path) -> None:
+    """A file's name is bytes: what of it is no UTF-8, Python reads as half characters."""
+    row = Row(
+        learner="\udc80", lab="ch9/tiny", source="kim\udcff.zip", state="refused", reason={"en": "\ud800", "ko": ""}
+    )
+    with Journal(tmp_path).open() as journal:
+        journal.write("k", row)
+    with Journal(tmp_path).open() as journal:
+        assert journal.known("k") == row
+
+
 def test_two_graders_at_one_journal(home: Path, tmp_path: Path) -> None:
     with Journal(tmp_path).open(), pytest.raises(UsageError):
         Journal(tmp_path).open().__enter__()
@@ -268,6 +303,33 @@ def test_two_graders_at_one_journal(home: Path, tmp_path: Path) -> None:
 def test_no_such_folder(lab: Lab, tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         graded(lab, tmp_path / "nothing")
+
+
+def test_what_is_no_class_leaves_nothing_behind(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for name in ("nothing", "empty"):
+        with pytest.raises(UsageError):
+            graded(lab, tmp_path / name)
+    with pytest.raises(UsageError):
+        graded(lab, tmp_path / "labs", overlay=tmp_path / "no-overlay")
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_second_grader_grades_nobody(lab: Lab, classroom: Callable[..., Path], count: Path) -> None:
+    folder = classroom(ann="3")
+    with Journal(folder.with_name("results")).open(), pytest.raises(UsageError, match="Another grader"):
+        graded(lab, folder)
+    assert not count.exists()
+
+
+def test_two_answers_that_differ_are_undecided_not_failed(lab: Lab, classroom: Callable[..., Path]) -> None:
+    folder = classroom(ann="3", ben="die")
+    shutil.copytree(folder / "ann", folder / "again")
+    (folder / "again/ch9/tiny/answer.txt").write_text("4")
+    report = graded(lab, folder)
+    (ann,), (ben,) = report.ungraded(undecided=True), report.ungraded(undecided=False)
+    assert (ann.learner, ann.attempts, ann.undecided, ann.earned) == ("ann", 0, True, None)
+    assert (ben.learner, ben.attempts, ben.undecided) == ("ben", ATTEMPTS, False)
 
 
 def test_places() -> None:

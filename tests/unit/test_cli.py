@@ -19,6 +19,7 @@ from hello_k8s.catalog import Lab
 from hello_k8s.cli import app, log, split_language
 from hello_k8s.errors import EngineError, HelloError, UsageError
 from hello_k8s.grading.verdict import CheckResult, Result
+from hello_k8s.machine.cluster import Cluster
 
 COMMANDS = [
     "start", "test", "pause", "stop", "delete", "grade", "status", "doctor", "shell", "uninstall",
@@ -327,6 +328,68 @@ def test_where_nothing_is_there_nothing_is_claimed(home: Path) -> None:
         assert done.returncode == 0 and "There is no cluster" in done.stdout, done.stderr
     done = process("status", home=home, HELLO_K8S_DOCKER=str(docker))
     assert done.returncode == 0 and "not there" in done.stdout and "./hello-k8s start" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("running", "paused", "word", "said"),
+    [
+        ("true", "false", "running", "Memory is kept"),
+        ("true", "true", "paused", "Memory is kept"),
+        ("false", "false", "stopped", "Nothing is running"),
+    ],
+)
+def test_a_grading_engine_that_is_there_is_shown_as_it_is(
+    home: Path, running: str, paused: str, word: str, said: str
+) -> None:
+    docker = home / "docker"
+    state = f'{{"Running": {running}, "Paused": {paused}, "StartedAt": "then"}}'
+    found = f'[{{"Id": "0123456789abcdef", "State": {state}, "Config": {{"Labels": {{}}}}}}]'
+    docker.write_text(f'#!/bin/sh\n[ "$1" = container ] && echo \'{found}\'\n[ "$1" = version ] && echo 28.5\nexit 0\n')
+    docker.chmod(0o755)
+    page = process("status", home=home, HELLO_K8S_DOCKER=str(docker)).stdout
+    (line,) = [line for line in page.splitlines() if "Grading engine" in line]
+    assert line.split()[2] == word and ("starts it again" in line) is (word != "running")
+    done = process("pause", home=home, HELLO_K8S_DOCKER=str(docker))
+    assert done.returncode == 0 and said in done.stdout, done.stderr
+    assert ("Memory is kept" in done.stdout) is (said == "Memory is kept")
+
+
+def test_what_status_cant_see_leaves_the_other_rows(home: Path) -> None:
+    """A docker that can't list, a learner.toml with a typo: the page is there all the same."""
+    docker = home / "docker"
+    docker.write_text(
+        '#!/bin/sh\n[ "$1" = version ] && echo 28.5 && exit 0\necho "broken pipe to nowhere" >&2\nexit 1\n'
+    )
+    docker.chmod(0o755)
+    (home / "workspace").mkdir()
+    (home / "workspace/learner.toml").write_text('id = "jo"\nseed = x\n')
+    done = process("status", home=home, HELLO_K8S_DOCKER=str(docker))
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    rows = [line.strip().split("  ")[0] for line in done.stdout.splitlines()]
+    for what in ("Docker engine", f"Cluster {Cluster().name}", "Grading engine", "Learner", "Labs", "Book"):
+        assert what in rows, done.stdout
+    # the folder's name decides where a line of the column is broken
+    (header,) = [line for line in done.stdout.splitlines() if "State" in line and "Next" in line]
+    column = slice(header.index("State"), header.index("Next"))
+    states = "".join("".join(line[column].split()) for line in done.stdout.splitlines())
+    assert "learner.toml" in states and "brokenpipetonowhere" in states and "finished" in states, done.stdout
+
+
+def test_delete_without_anybody_to_ask_deletes_nothing(home: Path) -> None:
+    """In a notebook's cell, in cron, with `</dev/null`: as `uninstall`."""
+    docker = home / "docker"
+    found = '[{"Id": "0123456789abcdef", "State": {"Running": true, "StartedAt": "then"}, "Config": {"Labels": {}}}]'
+    docker.write_text(
+        f'#!/bin/sh\necho "$@" >> {home}/asked\n'
+        f'[ "$1" = container ] && echo \'{found}\'\n[ "$1" = version ] && echo 28.5\nexit 0\n'
+    )
+    docker.chmod(0o755)
+    done = process("delete", home=home, HELLO_K8S_DOCKER=str(docker))
+    assert done.returncode == 2 and "Nothing was deleted" in done.stdout and "delete --yes" in done.stdout, done.stderr
+    assert not [line for line in (home / "asked").read_text().splitlines() if line.startswith("rm ")]
+    done = process("delete", "--yes", home=home, HELLO_K8S_DOCKER=str(docker))
+    assert done.returncode == 0 and "Deleted" in done.stdout, done.stderr
+    assert [line for line in (home / "asked").read_text().splitlines() if line.startswith("rm ")]
 
 
 def test_a_second_start_says_who_is_at_work(home: Path) -> None:

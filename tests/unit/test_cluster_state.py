@@ -64,7 +64,7 @@ def fake_docker(tmp_path: Path) -> Engine:
         f"ps) cat {tmp_path}/ps;;\n"
         f"cp) cat {tmp_path}/marker 2>/dev/null || {{ cat {tmp_path}/broken >&2; exit 1; }};;\n"
         "version) echo 28.2;;\n"
-        'container) echo \'[{"Image": "sha256:00"}]\';;\nesac\n'
+        'container) echo \'[{"Image": "sha256:00", "State": {"Paused": false}}]\';;\nesac\n'
     )
     program.chmod(0o755)
     (tmp_path / "asked").touch()
@@ -321,3 +321,35 @@ def test_whether_the_nodes_were_up_for_a_minute_from_half_past_ten(state: tuple[
 
 def test_where_there_are_no_nodes_none_was_down() -> None:
     assert nodes.were_up(States(), "kind", 0, 1)  # type: ignore[arg-type]
+
+
+def test_a_pause_that_fails_leaves_no_cluster_that_does_nothing(
+    fake_docker: Engine, tmp_path: Path, home: Path
+) -> None:
+    """Without its controller manager, which stands still for a pause, no Deployment would get a Pod."""
+    (tmp_path / "ps").write_text(lines(some("running", "running")))
+    (tmp_path / "marker").write_bytes(marker(2))
+    (program,) = fake_docker.prefix
+    Path(program).write_text(Path(program).read_text().replace("version)", "pause) exit 1;;\nversion)"))
+    with pytest.raises(ClusterError):
+        Cluster("some", engine=fake_docker).pause()
+    signals = [line.split()[-1] for line in (tmp_path / "asked").read_text().splitlines() if line.startswith("exec")]
+    assert signals == ["STOP", "CONT"]
+
+
+def test_what_cannot_be_frozen_just_then_is_tried_again(tmp_path: Path) -> None:
+    """A node whose process waits for the disk: runc gives up on it, and the others are frozen already."""
+    program = tmp_path / "docker"
+    program.write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n'
+        f'if [ "$1" = container ]; then [ -e {tmp_path}/$3 ] && state=true || state=false;'
+        ' echo "[{\\"State\\": {\\"Paused\\": $state}}]"; exit; fi\n'
+        '[ "$1" = pause ] || exit 0\nshift\nfor node in "$@"; do\n'
+        f"  if [ $node = busy ] && [ ! -e {tmp_path}/tried ]; then touch {tmp_path}/tried;"
+        " echo 'Error response from daemon: OCI runtime pause failed: unable to freeze' >&2; bad=1\n"
+        f"  else touch {tmp_path}/$node; fi\ndone\nexit ${{bad:-0}}\n"
+    )
+    program.chmod(0o755)
+    Engine((str(program),)).pause("idle", "busy")
+    pauses = [line for line in (tmp_path / "asked").read_text().splitlines() if line.startswith("pause")]
+    assert pauses == ["pause idle busy", "pause busy"]

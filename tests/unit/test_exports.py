@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hello_k8s import files
 from hello_k8s.classroom import exports
-from hello_k8s.classroom.exports.files import file_names, replace_file, storable
+from hello_k8s.classroom.exports.names import file_names
 from hello_k8s.classroom.exports.table import Table
 from hello_k8s.classroom.model import ClassReport
 from hello_k8s.errors import UsageError
+from hello_k8s.grading.encodable import encodable
 from tests import sample_class
 from tests.sample_class import row
 
@@ -99,21 +100,7 @@ def test_a_row_without_a_result_has_its_checks_all_the_same() -> None:
         assert {check.message["en"] for check in outcomes} == {"The archive was refused."}
 
 
-# -- files
-
-
-def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
-    file = replace_file(tmp_path / "grades.csv", [b"old"])
-
-    def breaks() -> Sequence[bytes]:
-        raise RuntimeError("half way")
-
-    with pytest.raises(RuntimeError):
-        replace_file(file, (part for part in [b"new", *breaks()]))
-    assert file.read_bytes() == b"old"
-    with pytest.raises(RuntimeError):
-        replace_file(file, (piece if piece else breaks() for piece in (b"new", b"")))  # type: ignore[misc]
-    assert file.read_bytes() == b"old" and list(tmp_path.iterdir()) == [file]
+# -- names
 
 
 def test_names_that_would_lead_elsewhere(tmp_path: Path) -> None:
@@ -123,7 +110,7 @@ def test_names_that_would_lead_elsewhere(tmp_path: Path) -> None:
     names = file_names(hostile)
     assert len({name.casefold() for name in names.values()}) == len(hostile)
     for name in names.values():
-        assert replace_file(tmp_path / name / "results.json", [b""]).resolve().parents[1] == tmp_path.resolve()
+        assert files.write(tmp_path / name / "results.json", b"").resolve().parents[1] == tmp_path.resolve()
         assert name[0] not in ".-" and len(name.encode()) <= 200
     assert names["이서연"] == "이서연"
     for twin in ("김민준", "kim", "Kim"):
@@ -139,7 +126,7 @@ def test_file_names_are_different_and_don_t_depend_on_the_order(learners: list[s
 
 
 @given(st.text(st.characters(exclude_categories=[]), max_size=20))
-def test_storable_text_is_utf_8_and_otherwise_the_same(text: str) -> None:
-    stored = storable(text)
+def test_encodable_text_is_utf_8_and_otherwise_the_same(text: str) -> None:
+    stored = encodable(text)
     assert stored.encode().decode() == stored
     assert stored == text or any("\ud800" <= letter <= "\udfff" for letter in text)

@@ -21,9 +21,9 @@ from hello_k8s.classroom import exports
 from hello_k8s.classroom.exports.as_csv import harmless
 from hello_k8s.classroom.exports.as_json import SCHEMA_FILE
 from hello_k8s.classroom.exports.as_junit import legal
-from hello_k8s.classroom.exports.files import storable
 from hello_k8s.classroom.model import ClassReport, Row
 from hello_k8s.grading import verdict
+from hello_k8s.grading.encodable import encodable
 from hello_k8s.grading.verdict import Result
 from hello_k8s.language import LANGUAGES
 from tests import sample_class
@@ -121,7 +121,7 @@ def test_csv_gives_back_every_name(report: ClassReport) -> None:
     found = lines(report)
     assert [line["learner"] for line in found] == [harmless(row.learner) for row in report.rows]
     for line, made in zip(found, report.rows, strict=True):
-        assert line["learner"].removeprefix("'") == storable(made.learner).removeprefix("'")
+        assert line["learner"] in (name := encodable(made.learner), f"'{name}")
         assert not line["learner"].startswith(("=", "+", "-", "@", "\t", "\r"))
         assert (line["points"] == "") == (made.state == "ungraded")
 
@@ -172,10 +172,10 @@ def test_json_gives_back_every_result(report: ClassReport) -> None:
     document = json.loads(one(report, "json"))
     validator().validate(document)
     for found, made in zip(document["rows"], report.rows, strict=True):
-        assert found["learner"] == storable(made.learner)
+        assert found["learner"] == encodable(made.learner)
         if made.result:
             again = Result.from_dict(found["result"]).to_dict()
-            assert again == json.loads(storable(json.dumps(made.result.to_dict(), ensure_ascii=False)))
+            assert again == json.loads(encodable(json.dumps(made.result.to_dict(), ensure_ascii=False)))
 
 
 # -- JUnit XML
@@ -254,9 +254,40 @@ _TEST_FIELDS = {"name", "number", "output", "tags", "extra_data", "score", "max_
 @given(CLASSES)
 def test_gradescope_s_files_hold_only_what_is_documented(report: ClassReport) -> None:
     found = [json.loads(content) for content in written(report, "gradescope").values()]
-    assert [document["extra_data"]["learner"] for document in found] == [storable(row.learner) for row in report.rows]
+    assert [document["extra_data"]["learner"] for document in found] == [encodable(row.learner) for row in report.rows]
     for document, made in zip(found, report.rows, strict=True):
         assert set(document) <= _FIELDS and all(set(test) <= _TEST_FIELDS for test in document["tests"])
         assert document.get("score") == made.earned
         assert document["output_format"] == document["test_output_format"] == document["test_name_format"] == "text"
         assert isinstance(document["output"], str) and document["output"]
+
+
+def test_gradescope_says_whose_failure_it_is() -> None:
+    why = {"ko": "답이 둘입니다.", "en": "There are two answers."}
+    undecided = Row("kim", DOCKER.id, "a, b", "ungraded", None, why, attempts=0)
+    documents = {
+        name.split("/")[1]: json.loads(content)
+        for name, content in written(
+            sample_class.report([undecided, row("lee", DOCKER, "ungraded")], [DOCKER]), "gradescope"
+        ).items()
+    }
+    assert "grader failed" not in documents["kim"]["output"] and DOCKER.id in documents["kim"]["output"]
+    assert "grader failed" in documents["lee"]["output"]
+    assert {test["output"] for test in documents["kim"]["tests"]} == {"There are two answers."}
+    for document in documents.values():
+        assert "no score" in document["output"] and "score" not in document
+
+
+def test_gradescope_leaves_nothing_of_another_run(tmp_path: Path) -> None:
+    exports.write(sample_class.report([row("ann", DOCKER), row("ben", DOCKER), row("cho", DOCKER)], [DOCKER]), tmp_path)
+    place = tmp_path / "gradescope"
+    (place / "ben" / "notes.txt").write_text("the instructor's")
+    (place / "results.json").write_text("nobody's")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "results.json").write_text("somebody's")
+    (place / "link").symlink_to(tmp_path / "elsewhere")
+    exports.write(sample_class.report([row("ann", DOCKER), row("CHO", DOCKER)], [DOCKER]), tmp_path)
+    left = sorted(file.relative_to(place).as_posix() for file in place.rglob("*") if file.is_file())
+    (moved,) = [name for name in left if name.startswith("CHO")]
+    assert left == sorted(["ann/results.json", "ben/notes.txt", "results.json", moved])
+    assert not (place / "cho").exists() and (tmp_path / "elsewhere" / "results.json").exists()

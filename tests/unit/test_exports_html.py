@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hello_k8s.classroom.exports import as_html
-from hello_k8s.classroom.exports.files import storable
 from hello_k8s.classroom.model import ClassReport, Row
+from hello_k8s.grading.encodable import encodable
 from hello_k8s.grading.verdict import Result
 from tests import sample_class
 from tests.sample_class import row
@@ -41,6 +41,15 @@ def test_an_ungraded_row_has_no_number_and_is_in_no_figure() -> None:
     for spread in data["spreads"]:
         assert (spread["counted"], spread["ungraded"], sum(spread["bins"]), spread["mean"]) == (2, 1, 2, 50)
     assert not data["hardest"]
+
+
+def test_what_nobody_could_grade_is_told_from_what_we_failed_to() -> None:
+    why = {"ko": "답이 둘입니다.", "en": "There are two answers."}
+    rows = [Row("kim", DOCKER.id, "a, b", "ungraded", None, why, attempts=0), row("lee", DOCKER, "ungraded")]
+    data = embedded(sample_class.report(rows, [DOCKER]))
+    kim, lee = (learner["rows"][0] for learner in data["learners"])
+    assert (kim["state"], kim["undecided"]) == ("ungraded", 1)
+    assert lee["state"] == "ungraded" and "undecided" not in lee
 
 
 def test_the_policy_allows_this_style_and_this_script_and_nothing_else() -> None:
@@ -71,9 +80,9 @@ def test_no_text_ends_the_block_that_it_stands_in(text: str, hostile: str) -> No
     report = sample_class.report([made], [DOCKER])
     page = as_html.page(report)
     assert page.count("</script>") == page.count("<script") == 2
-    found = json.loads(storable(json.dumps(embedded(report), ensure_ascii=False)))
-    assert found["learners"][0]["id"] == storable(name)
-    assert found["learners"][0]["rows"][0]["source"] == storable(name)
+    found = json.loads(encodable(json.dumps(embedded(report), ensure_ascii=False)))
+    assert found["learners"][0]["id"] == encodable(name)
+    assert found["learners"][0]["rows"][0]["source"] == encodable(name)
 
 
 def test_the_script_says_what_the_page_knows() -> None:

@@ -33,6 +33,13 @@ def test_what_fails_in_the_middle_leaves_the_old_file_and_nothing_else(tmp_path:
     assert file.read_text() == "old" and list(tmp_path.iterdir()) == [file]
 
 
+def test_pieces_of_which_one_cannot_be_made_leave_the_old_file(tmp_path: Path) -> None:
+    file = files.write(tmp_path / "file", (piece for piece in (b"ol", b"d")))
+    with pytest.raises(ZeroDivisionError):
+        files.write(file, (b"new" * (1 // number) for number in (1, 0)))
+    assert file.read_bytes() == b"old" and list(tmp_path.iterdir()) == [file]
+
+
 def test_it_is_on_the_disk_before_it_takes_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = files.write(tmp_path / "file", "old")
     seen: list[str] = []

@@ -29,10 +29,10 @@ ERROR: failed to build: failed to solve: {error}
 
 
 def test_a_megabyte_without_an_end_of_line_costs_nothing() -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     output = FAILED.format(said="0.1 " + "x" * 1_000_000)
     failed = build_failure(output, "Dockerfile", ["debian"])
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
     assert len(failed.texts["en"]) < 1000 and "line 2" in failed.texts["en"]
     assert all(len(line) <= 600 for line in evidence_of(output))
 

@@ -8,6 +8,7 @@ import tarfile
 import pytest
 
 from hello_k8s.grading.built import BuiltImage, Layer, merged, read_archive
+from hello_k8s.grading.containers import Container
 from hello_k8s.grading.verdict import Unmet
 from hello_k8s.machine.engine import Engine
 
@@ -135,3 +136,15 @@ def test_an_image_without_a_file_has_no_size(monkeypatch):
         with pytest.raises(Unmet, match="empty"):
             ask()
     assert image.user == "1"
+
+
+def test_a_description_too_long_to_be_read_is_the_images_own(tmp_path):
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\nprintf '[{\"Config\":{\"Labels\":{\"x\":\"'\nhead -c 3000000 /dev/zero | tr '\\0' x\n"
+                      "printf '\"}},\"Id\":1}]\\n'\n")  # fmt: skip
+    docker.chmod(0o755)
+    engine = Engine((str(docker),))
+    with pytest.raises(Unmet, match="larger than 1 MiB"):
+        BuiltImage(engine, "x").inspected  # noqa: B018
+    with pytest.raises(Unmet, match="larger than 1 MiB"):
+        Container(engine, "x").inspect()

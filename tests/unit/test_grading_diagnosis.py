@@ -43,6 +43,7 @@ def pod(name="web-1", labels=None, ready=True, ip="10.0.0.1", owner=None, contai
         "kind": "Pod",
         "metadata": {
             "name": name,
+            "uid": name,
             "labels": labels or {"app": "web"},
             **({"ownerReferences": [owner]} if owner else {}),
         },
@@ -142,12 +143,15 @@ def test_a_pod_that_isnt_ready_or_on_no_node():
         "type": "Warning",
         "reason": "Unhealthy",
         "message": "Readiness probe failed: 503",
-        "involvedObject": {"name": "web-1"},
+        "involvedObject": {"name": "web-1", "uid": "web-1"},
     }
     running = {"name": "c", "image": "a", "state": {"running": {}}}
     waits = pod(ready=False, container=running)
     assert "isn't ready: Unhealthy: Readiness probe failed: 503" in said(pods=[waits], events=[event])
     assert "no endpoint" in said(services=[service()], pods=[waits], events=[event])
+    done = {"name": "wait", "image": "a", "state": {"terminated": {"exitCode": 0, "reason": "Completed"}}}
+    waits["status"]["initContainerStatuses"] = [done]
+    assert "Readiness probe failed: 503" in (text := said(pods=[waits], events=[event])) and "wait" not in text
     nowhere = pod(ready=False, conditions=[{"type": "PodScheduled", "status": "False", "message": "0/3 nodes"}])
     assert "wasn't scheduled onto any node: 0/3 nodes" in said(pods=[nowhere])
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -97,6 +99,23 @@ def test_gives_up_early_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AssertionError, match="nobody answers"):
         eventually(never, 30, at_rest=lambda: True)
     assert 0.3 <= time.monotonic() - begun < 5
+
+
+def test_without_a_cluster_the_place_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for a place among busy neighbours would look late, and pass where alone they fail."""
+    given = []
+
+    class Busy(waiting.Place):
+        @contextmanager
+        def given_back(self) -> Iterator[None]:
+            given.append(True)
+            yield
+
+    monkeypatch.setattr(waiting, "PLACE", Busy())
+    for api in (None, Fake()):
+        tries = iter([False, False, True])
+        assert eventually(lambda tries=tries: next(tries), 5, api, "web")  # type: ignore[arg-type]
+        assert bool(given) is (api is not None)
 
 
 def test_waits_on_while_something_moves(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from hello_k8s.grading import replay
 from hello_k8s.grading.manifests import NO_LOAD_BALANCER, read_manifests, rewrite, title
-from hello_k8s.grading.replay import plain, refused_by_server, stamp, without_syntax
+from hello_k8s.grading.replay import stamp, without_syntax
 from hello_k8s.grading.verdict import Unmet
-from hello_k8s.machine.kubeapi import ApiError
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +78,17 @@ def read(tmp_path, text):
             f"{b}: &{b} [*{a},*{a},*{a},*{a},*{a},*{a},*{a},*{a}]\n" for a, b in zip("abcdefgh", "bcdefghi")
         ), "far too many values"),
         ("[" * 5000, "`back.yaml`"),
+        ("a: &a " + "x" * 900_000 + "\nb: [" + "*a," * 20_000 + "]\n", "far too many values"),
+        ("a: &a {b: &b " + "x" * 9000 + ", *b : c}\nb: [" + "*a," * 20_000 + "]\n", "far too many values"),
+        ("---\na: &a [1,1,1,1,1,1,1,1,1,1]\nb: [" + "*a," * 1000 + "]\n" + ("---\na: &a [1,1,1,1,1,1,1,1,1,1]\nb: ["
+            + "*a," * 1000 + "]\n") * 100, "far too many values"),
+        ("- &a {apiVersion: v1, kind: Pod, metadata: {name: a}}\n---\nkind: List\nitems: [" + ", ".join(
+            ["{apiVersion: v1, kind: Pod, metadata: {name: a}}"] * 201) + "]\n", "found list"),
+        ("apiVersion: v1\nkind: List\nx: &a {apiVersion: v1, kind: Pod, metadata: {name: a}}\nitems: ["
+            + "*a, " * 201 + "]\n", "more than 200 objects"),
+        ("".join(f"---\nkind: List\nitems: [{'{apiVersion: v1, kind: Pod, metadata: {name: a}}, ' * 101}]\n"
+            for _ in "ab"), "more than 200 objects"),
+        ("kind: List\nitems: [&a {kind: List, items: []}" + ", *a" * 9_000 + "]\n", "holds no object"),
         ("#" * (1 << 20) + "\n", "larger than"),
         ("!!python/object/apply:os.system ['true']\n", "not valid YAML"),
         *((f"apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec: {value}\n", "not valid YAML") for value in (
@@ -89,10 +99,10 @@ def read(tmp_path, text):
     ids=map(str, itertools.count()),  # a megabyte is no name
 )  # fmt: skip
 def test_a_mistake_says_where(tmp_path, text, said):
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(Unmet) as wrong:
         read(tmp_path, text)
-    assert time.monotonic() - begun < 0.5
+    assert time.process_time() - begun < 0.5
     assert said in wrong.value.texts["en"] and "back.yaml" in wrong.value.texts["ko"]
 
 
@@ -313,24 +323,10 @@ def test_nonsense_is_left_to_the_api_server(spec):
     assert changed["spec"] == spec
 
 
-def test_what_the_server_refuses_is_the_submissions_doing():
-    quota = refused_by_server(ApiError(403, "Forbidden", "exceeded quota"), "a.yaml", "Pod/a", "ns")
-    assert "exceeded quota" in quota.texts["en"]
-    user = 'User "system:serviceaccount:ns:submission" cannot create resource "roles"'
-    role = refused_by_server(ApiError(403, "Forbidden", user), "a.yaml", "Role/a", "ns")
-    assert "may not" in role.texts["en"] and "`Role/a`" in role.texts["en"]
-    typed = refused_by_server(
-        ApiError(500, "", "failed to create typed patch object: .spec.x: field not declared in schema"), "a", "b", "ns"
-    )
-    assert "field not declared" in typed.texts["en"]
-    for status in (401, 429, 500, 503):
-        with pytest.raises(ApiError):
-            refused_by_server(ApiError(status, "", "ours"), "a.yaml", "Pod/a", "ns")
-
-
-def test_a_message_of_the_server_can_be_read():
-    long = "must be 'x' (e.g. 'MyName',  or '123-abc', regex used for validation is '([A-Z])?[a-z]'), and " + "y" * 400
-    assert "regex" not in plain(long) and len(plain(long)) == 300
+def test_a_list_of_namespaces_is_rewritten_too():
+    term = {"namespaces": ["live", "other"], "topologyKey": "live"}
+    changed, _ = rewrite({**SERVICE, "spec": {"terms": [term]}}, "live", "ns")
+    assert changed["spec"]["terms"] == [{"namespaces": ["ns", "other"], "topologyKey": "live"}]
 
 
 def test_the_nonce_goes_where_the_lab_says():

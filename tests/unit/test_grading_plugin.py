@@ -10,8 +10,10 @@ import pytest
 
 from hello_k8s import paths
 from hello_k8s.catalog import read_lab
-from hello_k8s.grading import grade, guard, plugin, run
+from hello_k8s.errors import ClusterError
+from hello_k8s.grading import Result, grade, guard, plugin, run
 from hello_k8s.grading.attempt import Attempt
+from hello_k8s.grading.verdict import Unmet
 
 
 @pytest.fixture(autouse=True)
@@ -132,6 +134,33 @@ def test_unmet_from_a_fixture_is_a_failure(make_lab, submitted):
     (check,) = grade(lab, submitted, kind="submission").checks
     assert (check.verdict, check.message["ko"], check.evidence) == ("failed", "안 됨", ("line 3",))
     assert check.diagnosis == ({"ko": "원인", "en": "cause"},)
+
+
+def test_what_no_file_can_hold_is_marked_in_the_result(make_lab, submitted):
+    lab = make_lab(
+        "from hello_k8s.grading import Unmet\n"
+        "def test_a():\n"
+        "    raise Unmet('said \\ud800', diagnosis=[{'ko': '\\udc00', 'en': 'x'}], evidence=['\\udfff'])\n"
+        "def test_b():\n    said = '\\ud800'\n    assert not said, said\n"
+    )
+    result = grade(lab, submitted, kind="submission")
+    assert [check.verdict for check in result.checks] == ["failed", "failed"]
+    assert result.checks[0].message["ko"] == "said \ufffd" and "\ufffd" in result.checks[1].message["en"]
+    assert result.checks[0].diagnosis[0]["ko"] == "\ufffd" and result.checks[0].evidence == ("\ufffd",)
+    assert Result.from_json(result.to_json().encode().decode()).checks[0].message == result.checks[0].message
+
+
+def test_who_changes_what_was_given_passes_nothing(make_lab, submitted, monkeypatch):
+    lab = make_lab("def test_a():\n    pass\ndef test_b():\n    assert False, 'no'\n")
+    told = {"ko": "바꾸었습니다", "en": "changed"}
+    monkeypatch.setattr(Attempt, "tampered", lambda self: Unmet(told, evidence=["Pod/batch: deleted"]))
+    passed, failed = grade(lab, submitted, kind="submission").checks
+    assert (passed.verdict, passed.message, passed.diagnosis) == ("failed", told, ())
+    assert passed.evidence == ("Pod/batch: deleted",)
+    assert (failed.verdict, failed.message["en"], failed.diagnosis) == ("failed", "no", (told,))
+    monkeypatch.setattr(Attempt, "tampered", lambda self: ClusterError("silent"))
+    unseen, failed = grade(lab, submitted, kind="submission").checks
+    assert (unseen.verdict, failed.verdict) == ("errored", "failed")
 
 
 def test_eventually_ends_with_what_was_last_seen(make_lab, submitted):
@@ -266,7 +295,12 @@ def test_plain_pytest_grades_the_workspace_and_one_submission(repository, submit
     (submitted / "answer.txt").write_text("3")
     good = repository("labs/ch9/tiny", f"--submission={submitted}")
     assert good.returncode == 0 and "ch9/tiny: 4 of 4 points" in good.stdout
-    both = repository("labs/ch9/tiny", f"--submission={submitted}", "--as-submitted")
+    (tmp_path / "jo/ch9").mkdir(parents=True)  # the whole of what `lab pack` makes
+    (tmp_path / "jo/learner.toml").write_text('id = "jo"\nseed = 7\n')
+    submitted.rename(tmp_path / "jo/ch9/tiny")
+    whole = repository("labs/ch9/tiny", f"--submission={tmp_path / 'jo'}")
+    assert whole.returncode == 0 and "ch9/tiny: 4 of 4 points" in whole.stdout, whole.stdout
+    both = repository("labs/ch9/tiny", f"--submission={tmp_path / 'jo'}", "--as-submitted")
     assert both.returncode == 4 and "can't be combined" in both.stderr
 
 
@@ -364,3 +398,22 @@ def test_ctrl_c_in_a_check_removes_what_the_grading_made(make_lab, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         grade(lab, lab.solution, kind="solution")
     assert closed == [lab.id]
+
+
+def test_what_was_waited_for_is_said_in_each_language(make_lab, submitted):
+    lab = make_lab("def test_a(eventually):\n    eventually(lambda: False, within=0.1)\n")
+    (check,) = grade(lab, submitted, kind="submission").checks
+    assert "(waited 0.1 s)" in check.message["en"]
+    assert "waited" not in check.message["ko"] and "0.1" in check.message["ko"]
+
+
+def test_what_keeps_a_grading_from_beginning_is_said(make_lab, submitted, monkeypatch):
+    """Not "the process was lost": somebody may be able to mend it."""
+
+    def refused(*_):
+        raise PermissionError(13, "Permission denied", str(submitted / "answer.txt"))
+
+    monkeypatch.setattr("hello_k8s.grading.attempt.nonce_of", refused)
+    result = grade(make_lab(THREE), submitted, kind="submission")
+    assert {check.verdict for check in result.checks} == {"errored"}
+    assert all(str(submitted / "answer.txt") in check.message["en"] for check in result.checks)

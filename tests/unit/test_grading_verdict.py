@@ -162,7 +162,24 @@ def test_an_engine_in_need_is_never_the_submissions_fault(said, control, kind):
     engine = SimpleNamespace(run=run, remove=removed.append)
     with pytest.raises(kind, match=re.escape(said.split(":")[-1].strip())):
         Container.start(engine, "image", "name", control="control")
-    assert removed == (["name-control"] if kind is EngineError or control else [])
+    # where the control starts, the image is given a second try
+    assert removed == (["name-control"] if kind is EngineError else ["name-control", "name"] if control else [])
+
+
+def test_what_the_engine_had_no_room_for_is_tried_again():
+    """The neighbours that took the room may be gone by the time the control is started."""
+    tries, removed = [], []
+
+    def run(*words, check=True, **_):
+        if words[-1] == "image":
+            tries.append(words)
+            if len(tries) == 1:
+                raise CommandFailed(("docker", *words), f"docker: Error response from daemon: {FULL}\n", 125)
+        return SimpleNamespace(code=0)
+
+    engine = SimpleNamespace(run=run, remove=removed.append)
+    assert Container.start(engine, "image", "name", control="control").name == "name"
+    assert len(tries) == 2 and removed == ["name-control", "name"]
 
 
 @pytest.mark.parametrize(

@@ -233,3 +233,39 @@ def test_less_than_12_gb_stops_a_first_start(home: Path, monkeypatch: pytest.Mon
     with pytest.raises(MachineError, match=r"11\.0") as raised:
         start.prepare(SILENT)
     assert raised.value.next
+
+
+@pytest.mark.parametrize(
+    ("recorded", "dpkg", "ours"),
+    [
+        (True, "printf installed", True),
+        (True, "printf unpacked", False),  # cut off in the middle
+        (True, "printf config-files", False),  # removed since, and another engine put in its place
+        (True, "exit 1", False),
+        (False, "printf installed", False),
+    ],
+)
+def test_an_engine_is_ours_while_its_package_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded: bool, dpkg: str, ours: bool
+) -> None:
+    asked = tmp_path / "asked"
+    program = tmp_path / "dpkg-query"
+    program.write_text(f'#!/bin/sh\necho "$@" >>{asked}\n{dpkg}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setattr(install, "RECORD", tmp_path / "record" / "installed.toml")
+    monkeypatch.setattr(daemon, "program", lambda: "/usr/sbin/dockerd")
+    install._is_installed.cache_clear()
+    if recorded:
+        install._record(["docker.io", "containerd"])
+    assert [install.installed_by_us() for _ in range(3)] == [ours] * 3
+    install._is_installed.cache_clear()
+    assert (len(asked.read_text().splitlines()) if asked.exists() else 0) == int(recorded)
+
+
+def test_without_dpkg_no_engine_is_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    install._is_installed.cache_clear()
+    assert not install._is_installed("docker.io")
+    install._is_installed.cache_clear()

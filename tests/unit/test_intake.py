@@ -293,8 +293,10 @@ def test_nobody_else_loses_a_row_by_it(course: Class) -> None:
 
 
 def test_a_store_inside_the_class_is_not_of_it(course: Class) -> None:
-    course.store = course.folder / "unpacked"
+    course.store = course.folder / "results" / "unpacked"
     course.lay("kim", handed_in("kim"))
+    course.store.parent.mkdir()
+    (course.store.parent / "class.csv").touch()
     assert course.read() == course.read()
     assert not course.read().unmapped
 

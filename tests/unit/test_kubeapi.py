@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from hello_k8s.errors import ClusterError
+from hello_k8s.machine import kubekinds
 from hello_k8s.machine.kubeapi import ApiError, KubeApi, NotYet
 
 
@@ -148,6 +149,21 @@ def test_an_unusual_kind_is_discovered_once_and_remembered(api, server, tmp_path
     with pytest.raises(ApiError) as unknown:
         api.resource("Gadget")
     assert unknown.value.status == 404 and "Gadget" in unknown.value.message
+
+
+def test_many_unknown_kinds_are_asked_for_once_and_again_later(api, server, monkeypatch):
+    server.answers["GET", "/api"] = server.answers["GET", "/apis"] = 200, {"items": []}
+    for number in range(50):
+        with pytest.raises(ApiError, match="404"):
+            api.resource(f"Gadget{number}", "v9")
+    assert [path for _, path, *_ in server.seen] == ["/api", "/apis"]
+    monkeypatch.setattr(kubekinds, "_ASK_AGAIN", 0.0)
+    version = {
+        "version": "v1",
+        "resources": [{"resource": "widgets", "scope": "Cluster", "responseKind": {"kind": "Gadget1"}}],
+    }
+    server.answers["GET", "/apis"] = 200, {"items": [{"metadata": {"name": "example.org"}, "versions": [version]}]}
+    assert api.resource("Gadget1").plural == "widgets"
 
 
 def test_wait_reacts_to_the_event(api, server):

@@ -93,3 +93,38 @@ def test_when_somebody_ends_it_all_no_node_is_waited_for(docker: Engine, tmp_pat
         with pytest.raises(ClusterError):
             running.result(20)
     assert not process._running
+
+
+# -- removing
+
+MADE = "import-2026-11-28@sha256:aa"
+LISTED = f"""REF TYPE DIGEST SIZE PLATFORMS LABELS
+docker.io/library/web:1 application/vnd.oci sha256:aa 9.9 MiB linux/amd64 org.hello-k8s.id=sha256:00
+{MADE} application/vnd.oci sha256:aa 9.9 MiB linux/amd64 -
+sha256:ff application/vnd.oci sha256:aa 9.9 MiB linux/amd64 io.cri-containerd.image=managed
+docker.io/library/other:1 application/vnd.oci sha256:bb 9.9 MiB linux/amd64 -
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "removed"),
+    [
+        ("", f"docker.io/library/web:1 {MADE} sha256:ff"),
+        # somebody's image with the same content, such as the base that a Dockerfile adds nothing to
+        ("docker.io/hello-k8s/go-app:1 application/vnd.oci sha256:aa 9 MiB linux/amd64 -\n", "docker.io/library/web:1"),
+    ],
+    ids=["alone", "shared"],
+)
+def test_what_was_brought_for_one_grading_goes(tmp_path: Path, home: Path, more: str, removed: str) -> None:
+    program = tmp_path / "docker"
+    (tmp_path / "listed").write_text(LISTED + more)
+    program.write_text(
+        f'#!/bin/sh\ncase "$*" in\n*"images ls") test $2 != gone || exit 1; cat {tmp_path}/listed;;\n'
+        f'*"images rm "*) echo "$@" >> {tmp_path}/removed;;\nesac\n'
+    )
+    program.chmod(0o755)
+    loading.remove("web:1", Engine((str(program),)), ["gone", "quick", "slow"])
+    loading.remove("never-there:1", Engine((str(program),)), ["quick"])
+    assert (tmp_path / "removed").read_text().splitlines() == [
+        f"exec {node} ctr -n k8s.io images rm {removed}" for node in ("quick", "slow")
+    ]

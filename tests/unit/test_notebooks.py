@@ -108,7 +108,7 @@ def test_refresh_runs_korean_and_writes_both(small: Lab) -> None:
 
 
 def test_a_failing_cell_is_named_and_nothing_is_written(small: Lab) -> None:
-    both(small, nbformat.v4.new_code_cell(notebooks.LOAD_EXTENSION, id="l"), nbformat.v4.new_code_cell("1/0", id="x"))
+    both(small, LOAD, code("1/0", 2), code("after = 1", 3))  # as recorded before
     before = [notebooks.file_of(small, tongue).read_bytes() for tongue in ("ko", "en")]
     with pytest.raises(HelloError) as failed:
         notebooks.refresh(small)

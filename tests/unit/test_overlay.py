@@ -127,6 +127,26 @@ def test_the_merged_lab_grades_in_this_process_and_in_another(lab: Lab, overlay:
     assert grade(lab, tmp_path, kind="submission").passed
 
 
+def test_who_only_replaces_given_files_needs_no_overlay_toml(lab: Lab, tmp_path: Path) -> None:
+    put(tmp_path / "others", "given/a.txt", "b")
+    merged = overlaid(lab, tmp_path / "others")
+    assert (merged.folder / "given/a.txt").read_text() == "b"
+    assert [check.id for check in merged.checks] == [check.id for check in lab.checks]
+    assert grade(merged, merged.solution, kind="solution").passed
+
+
+def test_hidden_files_of_the_lab_are_there_in_the_merged_one_too(lab: Lab, overlay: Path) -> None:
+    """A `.dockerignore` is an answer; what tools leave isn't, and an editor's copy in the overlay harms nobody."""
+    for name in ("start/.dockerignore", "solution/.dockerignore", "mutants/five/.dockerignore", "start/.DS_Store"):
+        (lab.folder / name).write_text("docs\n")
+    put(overlay, "mutants/padded/.dockerignore", "docs\n")
+    put(overlay, ".overlay.toml.swp", "half")
+    merged = overlaid(lab, overlay)
+    found = {file.parent.name for file in merged.folder.rglob(".dockerignore")}
+    assert found == {"start", "solution", "five", "padded"}
+    assert not list(merged.folder.rglob(".DS_Store")) and not list(merged.folder.rglob("*.swp"))
+
+
 @pytest.mark.usefixtures("verified_here")
 def test_lab_verify_proves_hidden_checks_like_any_other(lab: Lab, overlay: Path) -> None:
     merged = overlaid(lab, overlay)

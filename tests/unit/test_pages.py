@@ -17,6 +17,7 @@ CLAIM = re.compile(
     r"\b(19|20)\d\d\b|\b\d+ ?%|\b(Docker|Kubernetes|BuildKit|Linux|containerd)( Engine)? v?\d", re.IGNORECASE
 )
 LINK = re.compile(r"\]\((https?://[^)\s]+)\)")
+INCLUDED = re.compile(r"^`{3,}\{(?:literal)?include\} (\S+)", re.MULTILINE)
 
 
 def text_of(page: str) -> str:
@@ -63,6 +64,12 @@ def test_a_figure_says_its_idea_in_words(page: str) -> None:
         if info.startswith(("{mermaid}", "{figure}", "{image}")):
             alt = re.search(r"^:alt: (.+)$", body, re.MULTILINE)
             assert alt and len(alt[1]) >= 40, info
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_gives_no_answer_away(page: str) -> None:
+    included = INCLUDED.findall(text_of(page))
+    assert not [file for file in included if re.match(r"/labs/[^/]+/[^/]+/solution/", file)]
 
 
 @pytest.mark.parametrize("page", PAGES)

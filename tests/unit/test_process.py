@@ -11,6 +11,8 @@ import pytest
 
 from hello_k8s import process
 from hello_k8s.errors import CommandFailed, ProgramMissing
+from hello_k8s.machine.engine import Engine
+from hello_k8s.machine.nested import Nested
 
 
 def test_output_of_both_streams_is_kept_apart() -> None:
@@ -90,3 +92,19 @@ def test_what_reads_from_a_program_is_ended_too() -> None:
         with pytest.raises(CommandFailed):
             running.result(5)
         assert not process._running
+
+
+def test_whoever_reads_no_further_waits_for_nothing(home: Path) -> None:
+    """An engine whose containers answer more than anybody reads: the answer is too large, and nobody's error."""
+    endless = home / "docker"
+    endless.write_text("#!/bin/sh\nexec yes\n")
+    endless.chmod(0o755)
+    (first, second) = Nested("nested", engine=Engine((str(endless),))).fetch("http://127.0.0.1/", 2)
+    assert first == second and "too large" in first["error"] and first["status"] == 0
+    assert not process._running
+
+
+def test_a_program_that_goes_on_after_its_last_word_is_ended() -> None:
+    with process.reading(["sh", "-c", "echo done; exec >&-; sleep 60"], timeout=60) as stream:
+        assert stream.read() == b"done\n"
+    assert not process._running

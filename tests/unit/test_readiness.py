@@ -10,8 +10,9 @@ import yaml
 
 from hello_k8s import files, paths
 from hello_k8s.catalog import Lab
-from hello_k8s.errors import ClusterError
+from hello_k8s.errors import ClusterError, MachineError
 from hello_k8s.grading import slots
+from hello_k8s.machine.kubeapi import NotYet
 from hello_k8s.progress import SILENT
 from hello_k8s.workspace import readiness
 
@@ -40,9 +41,11 @@ class Fake:
         self.silent = ""
         self.deleted: list[str] = []
         self.kept_before = 0
+        self.slow = False
+        self.state = "running"
 
     def status(self) -> str:
-        return "running"
+        return self.state
 
     attach = status
 
@@ -58,6 +61,8 @@ class Fake:
     def delete(self, kind: str, name: str, namespace: str | None, *, wait: bool) -> None:
         self.kept_before = len(list((paths.workspace() / ".kept").rglob("live.yaml")))
         self.deleted.append(f"{kind} {name}")
+        if self.slow:
+            raise NotYet(None)
 
 
 @pytest.fixture
@@ -100,3 +105,51 @@ def test_what_cannot_be_written_is_not_deleted(small: Lab, cluster: Fake, monkey
     with pytest.raises(OSError):
         readiness.refresh(small, SILENT)
     assert not cluster.deleted
+
+
+def test_a_namespace_that_goes_slowly_is_no_bug(small: Lab, cluster: Fake) -> None:
+    cluster.slow = True
+    with pytest.raises(ClusterError, match="ch1-small is still being deleted") as raised:
+        readiness.refresh(small, SILENT)
+    assert "lab reset ch1/small" in raised.value.next
+
+
+@pytest.mark.parametrize(("state", "word"), [("stopped", "stopped"), ("partial", "not whole")])
+def test_what_is_in_a_stopped_cluster_is_not_forgotten(small: Lab, cluster: Fake, state: str, word: str) -> None:
+    """It would be there again after `start`, and be judged in place of what `reset` laid."""
+    cluster.state = state
+    with pytest.raises(MachineError, match=f"the cluster is {word}") as raised:
+        readiness.refresh(small, SILENT)
+    assert raised.value.next.index("./hello-k8s start") < raised.value.next.index("again")
+    assert not cluster.deleted
+
+
+def test_without_a_cluster_there_is_nothing_to_do(small: Lab, cluster: Fake) -> None:
+    cluster.state = "absent"
+    assert readiness.refresh(small, SILENT) is None and not cluster.deleted
+
+
+def test_what_is_kept_can_be_applied_again(small: Lab, cluster: Fake) -> None:
+    servers = {
+        "creationTimestamp": "2026-01-01T00:00:00Z", "generation": 3, "resourceVersion": "7", "selfLink": "/api",
+        "uid": "u-1", "managedFields": [],
+    }  # fmt: skip
+    ours = {"labels": {"app": "web"}, "annotations": {"note": "mine"}}
+    deployment = obj("Deployment", "web", spec={"replicas": 2}, status={"readyReplicas": 2})
+    deployment["metadata"] |= servers | ours
+    uid = {"batch.kubernetes.io/controller-uid": "u-2", "controller-uid": "u-2", "job-name": "once"}
+    template = {"metadata": {"labels": {**uid, "app": "job"}}, "spec": {"restartPolicy": "Never"}}
+    job = obj("Job", "once", spec={"selector": {"matchLabels": dict(uid)}, "template": template})
+    chosen = {"matchLabels": {"own": "x"}}
+    by_hand = obj("Job", "by-hand", spec={"manualSelector": True, "selector": chosen, "template": template})
+    cluster.objects = [deployment, job, by_hand]
+    kept = readiness.refresh(small, SILENT)
+    assert kept is not None
+    items = {item["metadata"]["name"]: item for item in yaml.safe_load(kept.read_text("utf-8"))["items"]}
+    assert items["web"] == {
+        "apiVersion": "v1", "kind": "Deployment", "spec": {"replicas": 2},
+        "metadata": {"name": "web", "namespace": "lab-ch1-small", **ours},
+    }  # fmt: skip
+    once = items["once"]["spec"]
+    assert "selector" not in once and once["template"]["metadata"]["labels"] == {"app": "job"}
+    assert items["by-hand"]["spec"] == {"manualSelector": True, "selector": chosen, "template": template}

@@ -44,8 +44,9 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 def test_a_proxy_is_not_asked_about_this_machine(port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serve, "JUPYTER_PATIENCE", 5)
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        serve._wait_until_it_answers(process, port, "token", ["jupyter"], tmp_path / "log")
+    waiting = [sys.executable, "-c", "input()"]
+    with subprocess.Popen(waiting, stdin=subprocess.PIPE) as process, serve.Stop() as stop:
+        serve._wait_until_it_answers(process, port, "token", ["jupyter"], tmp_path / "log", stop)
     registry._answers.cache_clear()
     assert registry._answers(f"127.0.0.1:{port}")
 
@@ -54,8 +55,8 @@ def test_a_jupyter_that_ends_says_what_it_printed(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("no such option")
     with subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"]) as process:
         process.wait()
-        with pytest.raises(CommandFailed, match="no such option"):
-            serve._wait_until_it_answers(process, 1, "token", ["jupyter"], tmp_path / "log")
+        with serve.Stop() as stop, pytest.raises(CommandFailed, match="no such option"):
+            serve._wait_until_it_answers(process, 1, "token", ["jupyter"], tmp_path / "log", stop)
 
 
 def test_a_port_in_use(port: int) -> None:

@@ -41,15 +41,37 @@ class Objects:
     def list(self, kind: str, labels: str = "") -> list[Object]:
         if kind == "Pod":
             return [self.pod("back-1-a", "back"), self.pod("back-1-b", "back"), self.pod("front-1-a", "front")]
+        if kind == "Deployment":
+            return [{"metadata": {"name": name, "uid": name}} for name in ("back", "front")]
+        if kind == "ReplicaSet":
+            return [owned(f"{name}-1", name) for name in ("back", "front")]
         return self.services if kind == "Service" else []
 
     def pod(self, name: str, app: str) -> Object:
-        owner = {"kind": "ReplicaSet", "name": name.rpartition("-")[0]}
+        owner = {"kind": "ReplicaSet", "uid": name.rpartition("-")[0], "controller": True}
         ready = self.ready or app == "back"
         return {
             "metadata": {"name": name, "labels": {"app": app}, "ownerReferences": [owner]},
             "status": {"conditions": [{"type": "Ready", "status": str(ready)}]},
         }
+
+
+def owned(name: str, by: str) -> Object:
+    return {"metadata": {"name": name, "uid": name, "ownerReferences": [{"uid": by, "controller": True}]}}
+
+
+class Impostors(Objects):
+    """Besides, what only is called like back's: a ReplicaSet of the learner's own, with a Pod."""
+
+    def list(self, kind: str, labels: str = "") -> list[Object]:
+        found = super().list(kind, labels)
+        if kind == "ReplicaSet":
+            found = [*found, {"metadata": {"name": "back-x", "uid": "mine"}}]
+        return [*found, self.pod("mine-z", "back")] if kind == "Pod" else found
+
+
+def test_only_what_the_deployment_made_is_back(checks: ModuleType) -> None:
+    assert checks.ready_backs(Impostors()) == {"back-1-a", "back-1-b"}
 
 
 def answers(*rounds: list[Answer]) -> Callable[..., list[Answer]]:

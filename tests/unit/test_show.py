@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hello_k8s.cli import log, show
+from hello_k8s.authoring import Report, Run
+from hello_k8s.cli import log, results, show
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +53,21 @@ def test_a_failed_step_is_marked(
     with pytest.raises(ValueError, match="x"), show.Terminal("try").step("Doing"):
         raise ValueError("x")
     assert capsys.readouterr().out.splitlines()[-1].startswith("✗ Doing")
+
+
+def test_a_table_shows_a_text_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a check printed, and a checkout in …/[k8s]/…: neither is markup."""
+    page = show.table("one", "two")
+    page.add_row("closed [/tmp/x]", "/home/[k8s]/ws")
+    show.console().print(page)
+    out = capsys.readouterr().out
+    assert "closed [/tmp/x]" in out and "/home/[k8s]/ws" in out
+
+
+def test_a_verification_shows_what_a_check_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    results.show_verification(Report("ch1/small", (), (Run("solution", "5/5", "ungraded: no [/tmp/x]", False, 1.0),)))
+    out = capsys.readouterr().out
+    assert "ungraded: no [/tmp/x]" in out and "✗" in out and "[red]" not in out
 
 
 def test_a_note_stays_even_while_output_is_captured(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tarfile
 import time
+import unicodedata
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from hello_k8s import paths, workspace
+from hello_k8s import cli, language, paths, workspace
 from hello_k8s.catalog import Lab
 from hello_k8s.errors import CatalogError, HelloError, UsageError
 from hello_k8s.grading.verdict import CheckResult, Result
 from hello_k8s.workspace import identity
-from hello_k8s.workspace.packing import pack
+from hello_k8s.workspace.packing import archived, pack
 
 
 def result(lab: Lab, *failed: str, verdict: str = "failed") -> Result:
@@ -112,12 +114,56 @@ def test_a_folder_or_a_link_in_the_place_of_a_file_is_kept_too(small: Lab, folde
     assert (folder / "given.txt").read_text() == "given\n"
 
 
+@pytest.mark.parametrize("what", ["a link", "a file"])
+def test_what_is_in_the_place_of_a_folder_is_kept_and_never_written_through(
+    small: Lab, folder: Path, home: Path, what: str
+) -> None:
+    (folder / "sub").rename(home / "elsewhere" / "notes")
+    (home / "elsewhere" / "notes" / "notes.txt").write_text("outside\n")
+    if what == "a link":
+        (folder / "sub").symlink_to(home / "elsewhere" / "notes")
+    else:
+        (folder / "sub").write_text("mine\n")
+    kept = workspace.reset(small).kept_in
+    assert kept and [file.name for file in kept.iterdir()] == ["sub"]
+    assert (kept / "sub").is_symlink() if what == "a link" else (kept / "sub").read_text() == "mine\n"
+    assert (home / "elsewhere" / "notes" / "notes.txt").read_text() == "outside\n"
+    assert (folder / "sub" / "notes.txt").is_file() and not (folder / "sub").is_symlink()
+
+
 def test_a_missing_deliverable_is_named_with_the_way_back(small: Lab, folder: Path) -> None:
     (folder / "sub" / "notes.txt").unlink()
     with pytest.raises(HelloError) as missing:
         workspace.check(small)
     assert "sub/notes.txt" in missing.value.what and "Dockerfile" not in missing.value.what
     assert "lab start ch1/small" in missing.value.next
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "sub/notes.txt", "nowhere"])
+def test_a_link_is_no_answer_at_home_as_in_class(small: Lab, folder: Path, name: str) -> None:
+    """The class takes no links: `lab check` and `lab pack` say so, instead of "not submitted" and full points."""
+    if name == "sub/notes.txt":  # its folder is the link
+        (folder / "sub").rename(folder / "mine")
+        (folder / "sub").symlink_to("mine")
+    else:
+        (folder / "Dockerfile").rename(folder / "mine")
+        (folder / "Dockerfile").symlink_to("mine" if name == "Dockerfile" else name)
+    for refusing in (lambda: workspace.check(small), pack):
+        with pytest.raises(HelloError) as refused:
+            refusing()
+        assert name.replace("nowhere", "Dockerfile") in refused.value.what and "link" in refused.value.what
+        assert "the file itself" in refused.value.next
+    assert (folder / "mine").exists() and not list(paths.workspace().glob("*.tar.gz"))
+
+
+def test_a_linked_folder_of_the_lab_is_the_learners_choice(
+    small: Lab, folder: Path, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    monkeypatch.setattr("hello_k8s.grading.grade", lambda lab, *_, **__: result(lab), raising=False)
+    folder.rename(home / "elsewhere" / "small")
+    folder.symlink_to(home / "elsewhere" / "small")
+    assert workspace.check(small).passed
+    assert pack().contents == (("ch1/small", ("Dockerfile", "sub/notes.txt"), ()),)
 
 
 def test_a_check_is_remembered(small: Lab, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +229,7 @@ def test_learner_toml_is_written_once(home: Path) -> None:
     assert identity.learner() == first and first.id == "jo"
 
 
-@pytest.mark.parametrize("name", ["../up", "", "a/b", ".hidden", "x" * 65, "two words"])
+@pytest.mark.parametrize("name", ["../up", "", "a/b", ".hidden", "x" * 65, "two words", "\ufb2a"])
 def test_a_name_that_cannot_name_a_file_is_refused(home: Path, name: str) -> None:
     with pytest.raises(UsageError):
         identity.introduce(name)
@@ -191,12 +237,13 @@ def test_a_name_that_cannot_name_a_file_is_refused(home: Path, name: str) -> Non
 
 
 def test_a_korean_name_is_fine(home: Path) -> None:
-    assert identity.introduce("홍길동").id == "홍길동"
+    assert identity.introduce(unicodedata.normalize("NFD", "홍길동")).id == "홍길동"
 
 
 @pytest.mark.parametrize(
     ("text", "key"),
-    [('id = "x"\n', "seed"), ('id = "x"\nseed = "1"\n', "seed"), ('id = "../x"\nseed = 1\n', "id"),
+    [('id = "\ufb2a"\nseed = 1\n', "id"),
+     ('id = "x"\n', "seed"), ('id = "x"\nseed = "1"\n', "seed"), ('id = "../x"\nseed = 1\n', "id"),
      ('id = "x"\nseed = 1\nname = "y"\n', "name")],
 )  # fmt: skip
 def test_a_changed_learner_toml_is_named_with_its_key(home: Path, text: str, key: str) -> None:
@@ -252,6 +299,18 @@ def test_a_pack_says_what_is_missing(small: Lab, folder: Path) -> None:
 def test_nothing_started_nothing_packed(small: Lab) -> None:
     with pytest.raises(UsageError):
         pack()
+    with pytest.raises(UsageError):
+        pack([small])
+    assert not list(paths.workspace().glob("*.tar.gz"))
+
+
+def test_a_pack_without_an_answer_leaves_the_earlier_one(small: Lab, folder: Path) -> None:
+    before = pack().file.read_bytes()
+    for name in small.deliverables:
+        (folder / name).unlink()
+    with pytest.raises(UsageError):
+        pack()
+    assert (paths.workspace() / f"{identity.learner().id}.tar.gz").read_bytes() == before
 
 
 def test_a_pack_never_replaces_another_file(small: Lab, folder: Path, home: Path) -> None:
@@ -272,7 +331,79 @@ def test_a_link_out_of_the_workspace_is_not_packed(small: Lab, folder: Path, hom
         pack()
 
 
+def _foreign(file: Path, names: list[str]) -> bytes:
+    """Some other archive at `file`."""
+    file.write_bytes(archived({name: b"x" for name in names}, file.name))
+    return file.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["thesis.zip", "thesis.tar.gz"])
+@pytest.mark.parametrize(
+    "names",
+    [["thesis/main.tex"], ["jo/learner.toml", "jo/ch1/small/Dockerfile", "jo/notes.txt"], [],
+     ["jo/ch1/small/Dockerfile"], ["kim/learner.toml", "kim/ch1/small/Dockerfile"]],
+    ids=["another archive", "with more in it", "empty", "without learner.toml", "another learner's"],
+)  # fmt: skip
+def test_a_pack_never_replaces_another_archive(
+    small: Lab, folder: Path, home: Path, name: str, names: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = home / name
+    before = _foreign(file, names)
+    identity.learner_file().write_text('id = "jo"\nseed = 1\n')
+    assert cli.run(["lab", "pack", "-o", str(file)]) == 2
+    assert "--output" in capsys.readouterr().err and file.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["mine.zip", "mine.tar.gz"])
+def test_an_archive_cut_off_or_a_folder_is_left_alone(small: Lab, folder: Path, home: Path, name: str) -> None:
+    file = pack(output=home / name).file
+    file.write_bytes(file.read_bytes()[:-30])
+    (home / f"folder-{name}").mkdir()
+    for there in (file, home / f"folder-{name}"):
+        with pytest.raises(UsageError):
+            pack(output=there)
+    file.unlink()
+    assert pack(output=file).file.exists() and pack(output=file).file.exists(), "one's own is made anew"
+
+
 def test_a_file_that_is_too_large_is_not_packed(small: Lab, folder: Path) -> None:
     (folder / "Dockerfile").write_bytes(b"#" * ((1 << 20) + 1))
     with pytest.raises(HelloError, match="1024 KiB"):
         pack()
+
+
+def test_a_start_that_is_cut_off_leaves_no_half_file(small: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def half(source: Path, target: Path) -> None:
+        target.write_text(source.read_text()[:3])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(shutil, "copy", half)
+        with pytest.raises(KeyboardInterrupt):
+            workspace.start(small)
+    folder = workspace.folder_of(small)
+    assert not [file for file in folder.rglob("*") if file.is_file()]
+    assert workspace.start(small).left == ()
+    assert (folder / "Dockerfile").read_text() == "FROM scratch\n"
+
+
+def test_a_program_stays_one(small: Lab) -> None:
+    (small.start / "run.sh").write_text("#!/bin/sh\n")
+    (small.start / "run.sh").chmod(0o755)
+    assert "run.sh" in workspace.start(small).written
+    assert (workspace.folder_of(small) / "run.sh").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("tongue", language.LANGUAGES)
+@pytest.mark.parametrize("begin", [workspace.start, workspace.reset])
+def test_an_id_that_nobody_was_asked_for_is_shown_once(small: Lab, tongue: str, begin: object) -> None:
+    language.use(tongue)
+    assert callable(begin)
+    said = [line for line in begin(small).lines() if f"`{identity.default_id()}`" in line]
+    assert len(said) == 1 and "learner.toml" in said[0]
+    assert not any("learner.toml" in line for line in workspace.start(small).lines())
+
+
+def test_an_id_of_ones_own_is_not_news(small: Lab) -> None:
+    identity.introduce("kim")
+    assert not any("learner.toml" in line for line in workspace.start(small).lines())

@@ -1,7 +1,8 @@
 """What an instructor takes away: the class as CSV, JSON, JUnit XML, Gradescope's results.json and an HTML report.
 
-One rule holds in all of them: *ungraded* is our failure, so it has its own form everywhere, is never a zero, and
-counts in no average and no distribution. *Not submitted* is a zero, and says so.
+One rule holds in all of them: *ungraded* is our failure, or it isn't known which of several answers counts; so it has
+its own form everywhere, is never a zero, and counts in no average and no distribution. *Not submitted* is a zero, and
+says so.
 """
 
 from __future__ import annotations
@@ -30,11 +31,16 @@ def write(report: ClassReport, folder: Path, formats: Sequence[str] = FORMATS) -
     A file that is there already is replaced as a whole or not at all. Raises UsageError for an unknown format,
     before anything is written.
     """
+    require_known(formats)
+    folder.mkdir(parents=True, exist_ok=True)
+    return [file for name in dict.fromkeys(formats) for file in _WRITERS[name](report, folder)]
+
+
+def require_known(formats: Sequence[str]) -> None:
+    """Raise UsageError where one of `formats` doesn't exist: better before a class is graded than after."""
     unknown = [name for name in formats if name not in _WRITERS]
     if unknown:
         raise UsageError(
             t("exports.unknown_format", format=", ".join(unknown)),
             next=t("exports.known_formats", formats=", ".join(FORMATS)),
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    return [file for name in dict.fromkeys(formats) for file in _WRITERS[name](report, folder)]

@@ -12,9 +12,10 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from hello_k8s.classroom.exports.files import replace_file, storable
+from hello_k8s import files
 from hello_k8s.classroom.exports.table import Table, Total
 from hello_k8s.classroom.model import ClassReport
+from hello_k8s.grading.encodable import encodable
 
 NAME = "grades.csv"
 #: A spreadsheet takes a cell that begins like this for a formula, or skips the character and then does.
@@ -27,7 +28,7 @@ def write(report: ClassReport, folder: Path) -> list[Path]:
     lines = csv.writer(text, lineterminator="\r\n")
     lines.writerow(_header(table))
     lines.writerows(list(_line(table, total)) for total in table.totals())
-    return [replace_file(folder / NAME, [text.getvalue().encode("utf-8-sig")])]
+    return [files.write(folder / NAME, text.getvalue().encode("utf-8-sig"))]
 
 
 def harmless(text: str) -> str:
@@ -35,7 +36,7 @@ def harmless(text: str) -> str:
 
     Text that has one already gets another, so that taking one off gives back every text as it was.
     """
-    text = storable(text)
+    text = encodable(text)
     return f"'{text}" if text.startswith((*_FORMULA, "'")) else text
 
 

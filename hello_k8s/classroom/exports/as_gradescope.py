@@ -10,14 +10,17 @@ that lab as a zero. What is known is in `ungraded.json` beside where the file wo
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from hello_k8s.classroom.exports.files import file_names, replace_file, storable
+from hello_k8s import files
+from hello_k8s.classroom.exports.names import file_names
 from hello_k8s.classroom.exports.table import Table, Total
 from hello_k8s.classroom.model import ClassReport, Row
+from hello_k8s.grading.encodable import encodable
 from hello_k8s.grading.verdict import CheckResult
 from hello_k8s.language import pick, t
 
@@ -27,16 +30,30 @@ UNGRADED = "ungraded.json"
 
 
 def write(report: ClassReport, folder: Path) -> list[Path]:
-    """Write a file for each learner; what an earlier run said of the same learner is gone afterwards."""
+    """Write a file for each learner; what an earlier run said, of the same learner or of one who isn't in the class any
+    more, is gone afterwards.
+    """
     table, names = Table(report), file_names(report.learners)
     written = []
+    _remove_others(folder / FOLDER, set(names.values()))
     for total in table.totals():
         place = folder / FOLDER / names[total.learner]
         name, other = (NAME, UNGRADED) if total.earned is not None else (UNGRADED, NAME)
         (place / other).unlink(missing_ok=True)
         text = json.dumps(results(table, total), ensure_ascii=False, indent=1) + "\n"
-        written.append(replace_file(place / name, [storable(text).encode()]))
+        written.append(files.write(place / name, encodable(text).encode()))
     return written
+
+
+def _remove_others(folder: Path, ours: Collection[str]) -> None:
+    """Nobody must upload what was true of another run. Only files that we write go, and folders that are then empty."""
+    for place in folder.iterdir() if folder.is_dir() else ():
+        if place.name in ours or place.is_symlink() or not place.is_dir():
+            continue
+        for name in (NAME, UNGRADED):
+            (place / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # somebody keeps something of their own in it
+            place.rmdir()
 
 
 def results(table: Table, total: Total) -> dict[str, Any]:
@@ -62,8 +79,12 @@ def results(table: Table, total: Total) -> dict[str, Any]:
 
 def _output(total: Total) -> str:
     if total.earned is None:
-        labs = ", ".join(row.lab for row in total.rows if row.state == "ungraded")
-        return t("exports.gradescope.ungraded", labs=labs)
+        ungraded = [row for row in total.rows if row.state == "ungraded"]
+        ours = ", ".join(row.lab for row in ungraded if not row.undecided)
+        undecided = ", ".join(row.lab for row in ungraded if row.undecided)
+        said = [t("exports.gradescope.ungraded", labs=ours)] if ours else []
+        said += [t("exports.gradescope.undecided", labs=undecided)] if undecided else []
+        return "\n".join([*said, t("exports.gradescope.no_score")])
     missing = ", ".join(row.lab for row in total.rows if row.state == "not_submitted")
     said = [t("exports.gradescope.total", earned=total.earned, possible=total.possible)]
     return "\n".join([*said, t("exports.gradescope.not_submitted", labs=missing)] if missing else said)
@@ -87,7 +108,7 @@ def _tests(table: Table, row: Row, title: str, number: int, graded: bool) -> Ite
 def _said(row: Row, check: CheckResult) -> str:
     if check.passed:
         return ""
-    lines = [] if check.verdict == "failed" else [t(f"grading.verdict.{check.verdict}")]
+    lines = [] if check.verdict == "failed" or row.undecided else [t(f"grading.verdict.{check.verdict}")]
     lines += [pick(check.message) or (pick(row.reason) if row.reason else "")]
     lines += [*map(pick, check.diagnosis), *check.evidence]
     hints = [pick(hint) for hint in check.hints] if check.verdict != "errored" else []

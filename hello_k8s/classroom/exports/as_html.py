@@ -14,10 +14,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from hello_k8s import files
 from hello_k8s.catalog import Check
-from hello_k8s.classroom.exports.files import replace_file, storable
 from hello_k8s.classroom.exports.table import Table, Total
 from hello_k8s.classroom.model import ClassReport, Row
+from hello_k8s.grading.encodable import encodable
 from hello_k8s.grading.verdict import CheckResult, Texts, Verdict
 from hello_k8s.language import LANGUAGES, both, current, t
 
@@ -34,6 +35,7 @@ _LETTERS: dict[Verdict, str] = {
 WORDS = (
     "title", "language", "skip", "started", "took", "took_minutes", "version", "file_note", "learners",
     "mean", "median", "mean_note", "submitted", "not_submitted", "ungraded", "ungraded_note", "ungraded_banner",
+    "undecided_note", "undecided_banner",
     "distribution", "distribution_of", "all_labs", "chart_alt", "chart_numbers", "percent", "count", "left_out",
     "nobody", "hardest", "hardest_note", "hardest_none", "check", "more", "fewer", "pass_rate", "passed_of", "cause",
     "cause_times", "table", "table_note", "search", "show", "show_all", "show_ungraded", "show_not_submitted",
@@ -46,7 +48,7 @@ WORDS = (
 
 def write(report: ClassReport, folder: Path) -> list[Path]:
     """Write report.html into `folder`."""
-    return [replace_file(folder / NAME, [storable(page(report)).encode()])]
+    return [files.write(folder / NAME, encodable(page(report)).encode())]
 
 
 def page(report: ClassReport) -> str:
@@ -151,6 +153,7 @@ def _row(table: Table, row: Row, texts: _Pool) -> dict[str, Any]:
         "source": row.source,
         "checks": [_outcome(check, texts) for check in table.outcomes(row)],
         "attempts": row.attempts if row.attempts > 1 else 0,
+        "undecided": int(row.undecided),
         "reason": None if row.reason is None else texts.add(row.reason),
         "drift": [texts.add(text) for text in result.drift] if result else [],
         "rewrites": [texts.add(text) for text in result.rewrites] if result else [],

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hello_k8s.classroom.exports.files import replace_file, storable
+from hello_k8s import files
 from hello_k8s.classroom.exports.table import Spread, Table
 from hello_k8s.classroom.model import ClassReport, Row
+from hello_k8s.grading.encodable import encodable
 
 NAME = "class.json"
 SCHEMA = 1
@@ -18,7 +19,7 @@ SCHEMA_FILE = Path(__file__).with_name("class-1.schema.json")
 
 def write(report: ClassReport, folder: Path) -> list[Path]:
     """Write class.json into `folder`."""
-    return [replace_file(folder / NAME, (storable(text).encode() for text in _pieces(report)))]
+    return [files.write(folder / NAME, (encodable(text).encode() for text in _pieces(report)))]
 
 
 def to_dict(report: ClassReport) -> dict[str, Any]:

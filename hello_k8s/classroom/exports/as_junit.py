@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
-from hello_k8s.classroom.exports.files import replace_file
+from hello_k8s import files
 from hello_k8s.classroom.exports.table import Table
 from hello_k8s.classroom.model import ClassReport, Row
 from hello_k8s.grading.verdict import CheckResult
@@ -25,7 +25,7 @@ _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 def write(report: ClassReport, folder: Path) -> list[Path]:
     """Write junit.xml into `folder`."""
-    return [replace_file(folder / NAME, (f"{line}\n".encode() for line in _document(Table(report))))]
+    return [files.write(folder / NAME, (f"{line}\n".encode() for line in _document(Table(report))))]
 
 
 def legal(text: str) -> str:

@@ -1,9 +1,10 @@
 #!/bin/bash
-# A CNI plugin behind ptp: tells the node's rules which namespace a submission's Pod is of, before its containers
-# start, and bounds its memory where it has no limit of its own. A Pod for which that fails doesn't start. The
-# namespace of a submission ends in eight hexadecimal digits; other Pods are left as they are.
+# A CNI plugin behind ptp: tells the node's rules, and share-processor.sh, which namespace a submission's Pod is of,
+# before its containers start, and bounds its memory where it has no limit of its own. A Pod for which that fails
+# doesn't start. The namespace of a submission ends in eight hexadecimal digits; other Pods are left as they are.
 set -euo pipefail
 rules=/etc/cni/hello-k8s.nft
+notes=/run/hello-k8s/pods
 memory=512M
 
 fail() {
@@ -18,6 +19,19 @@ gateway() {
     found=$(ip route show default)
     found=${found#default via }
     echo "${found%% *}" | grep -E '^[0-9.]+$' || echo 0.0.0.0
+}
+
+# note_processor UID NAMESPACE: for share-processor.sh; whole, or not there.
+note_processor() {
+    local group
+    for group in /sys/fs/cgroup/{cpuacct/,}kubelet.slice/kubelet-kubepods.slice/{,*/}*-pod"${1//-/_}".slice; do
+        if [[ -e $group/cpuacct.usage || -e $group/cpu.stat ]]; then
+            mkdir -p "$notes"
+            printf '%s\n' "$2" "$group" >"$notes/.$1"
+            mv "$notes/.$1" "$notes/$1"
+            return
+        fi
+    done
 }
 
 bound_memory() {
@@ -47,9 +61,13 @@ case $CNI_COMMAND in
 esac
 
 of_a_submission=
-if [[ $CNI_ARGS =~ (^|;)K8S_POD_NAMESPACE=[^\;]*-[0-9a-f]{3}([0-9a-f])([0-9a-f]{4})(;|$) ]]; then
+if [[ $CNI_ARGS =~ (^|;)K8S_POD_NAMESPACE=([^\;]*-[0-9a-f]{3}([0-9a-f])([0-9a-f]{4}))(;|$) ]]; then
     of_a_submission=yes
-    nibble=$((0x${BASH_REMATCH[2]})) identity=0x${BASH_REMATCH[3]}
+    namespace=${BASH_REMATCH[2]} nibble=$((0x${BASH_REMATCH[3]})) identity=0x${BASH_REMATCH[4]}
+fi
+uid=
+if [[ $CNI_ARGS =~ K8S_POD_UID=([0-9a-f-]+) ]]; then
+    uid=${BASH_REMATCH[1]}
 fi
 if [[ -z $of_a_submission && $CNI_COMMAND == DEL ]]; then
     exit 0
@@ -69,6 +87,7 @@ elements() {
 }
 
 if [[ $CNI_COMMAND == DEL ]]; then
+    rm -f "$notes/${uid:-none}"
     if [[ -n $address ]]; then
         elements delete | nft -f - 2>/dev/null || true
     fi
@@ -80,8 +99,9 @@ if [[ -n $of_a_submission ]]; then
         { echo "create table inet hello-k8s" && sed "s/GATEWAY/$(gateway)/" "$rules" && elements add; } | nft -f - 2>/dev/null ||
             elements add | nft -f - 1>&2
     fi
-    if [[ $CNI_ARGS =~ K8S_POD_UID=([0-9a-f-]+) ]]; then
-        bound_memory "${BASH_REMATCH[1]}"
+    if [[ -n $uid ]]; then
+        bound_memory "$uid"
+        note_processor "$uid" "$namespace"
     fi
 fi
 printf '%s\n' "$result"

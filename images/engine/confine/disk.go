@@ -20,6 +20,8 @@ const (
 	killed     = state + "/killed"
 	// What the files of one container may take.
 	containerDisk = 1 << 30
+	// More than one file may hold, before anybody has looked: holes count, too.
+	largestFile = 4 << 30
 	// Files and folders that one build or container may have: the disk has room for so many only.
 	mostFiles = 150_000
 	// With less free than that, a step may find no room between two looks.
@@ -88,12 +90,16 @@ func tooMuch(folders []string, most int64) bool {
 	var bytes, files int64
 	for _, folder := range folders {
 		err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+			if errors.Is(err, syscall.ENAMETOOLONG) {
+				return errTooMuch // so deep that nobody can count what is there
+			}
 			if err != nil {
 				return nil // gone while we looked
 			}
 			files++
 			if about, err := entry.Info(); err == nil {
-				bytes += about.Sys().(*syscall.Stat_t).Blocks * 512
+				// what a layer is made of is read with its holes
+				bytes += max(about.Size(), about.Sys().(*syscall.Stat_t).Blocks*512)
 			}
 			if bytes > most || files > mostFiles {
 				return errTooMuch
@@ -124,6 +130,12 @@ func (m *meter) due() bool {
 	}
 	m.free, m.files = max(m.free, free), max(m.files, files)
 	return false
+}
+
+// free is how many bytes the disk has room for.
+func free() int64 {
+	bytes, _, _ := room()
+	return int64(bytes)
 }
 
 // isShort says whether the disk has less than so many bytes free, or room for less than half the files of one build.

@@ -16,6 +16,10 @@ const (
 	parent = "confine"
 	// For dockerd, containerd and what containers need, whatever the builds take.
 	reserve = 512 << 20
+	// The same of processes.
+	reservedProcesses = 1000
+	// How long a step may be on its way into the group of a build that has ended.
+	onItsWay = 500 * time.Millisecond
 )
 
 // A group is the cgroup of one build: under each controller (version 1), or one (version 2).
@@ -64,7 +68,7 @@ func (g group) limit(memory, processes int64) error {
 	if err := g.memory(g.path, memory); err != nil {
 		return err
 	}
-	if most := g.spare("pids", "pids.max", 500); most > 0 {
+	if most := g.spare("pids", "pids.max", reservedProcesses); most > 0 {
 		if err := write(g.file("pids", parent, "pids.max"), strconv.FormatInt(most, 10)); err != nil {
 			return err
 		}
@@ -126,18 +130,35 @@ func (g group) used() int64 {
 	return number(g.file("cpuacct", g.path, "cpuacct.usage"))
 }
 
-// close removes the group. A step that another build waits for, too, goes on in it; with last there is none.
-func (g group) close(last bool) {
-	for until := time.Now().Add(3 * time.Second); g.processes() > 0 && time.Now().Before(until); {
-		time.Sleep(20 * time.Millisecond)
+// close ends what is left in the group and removes it. A step that another build waits for, too, ends with it: nobody
+// would watch it any more. That build is run again alone. After a build that failed a step may be on its way still:
+// runc had looked at the note before it was gone. (For the steps of a build that ran alone nobody else can wait.)
+func (g group) close(failed, alone bool) {
+	if g.processes() > 0 && !alone {
+		strand()
 	}
-	path := g.path
-	if last {
-		path = parent
-		for until := time.Now().Add(3 * time.Second); time.Now().Before(until) && g.kill(parent) > 0; {
-			time.Sleep(20 * time.Millisecond)
+	quiet := time.Now()
+	for until := quiet.Add(3 * time.Second); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
+		if g.kill(g.path) > 0 {
+			quiet = time.Now()
+		} else if !failed || time.Since(quiet) > onItsWay {
+			break
 		}
 	}
+	g.remove(g.path)
+	// and what is left of builds whose confine was killed
+	entries, _ := os.ReadDir(g.file("pids", parent, ""))
+	for _, entry := range entries {
+		path := filepath.Join(parent, entry.Name())
+		if known, err := noteOf(entry.Name()); entry.IsDir() && path != g.path && (err != nil || !known.lives()) {
+			g.kill(path)
+			g.remove(path)
+		}
+	}
+}
+
+// remove removes a group in which no process is.
+func (g group) remove(path string) {
 	controllers := []string{""}
 	if !g.unified {
 		entries, _ := os.ReadDir(cgroups)
@@ -147,7 +168,7 @@ func (g group) close(last bool) {
 		}
 	}
 	for _, controller := range controllers {
-		removeBelow(g.file(controller, path, ""), path != parent)
+		removeBelow(g.file(controller, path, ""))
 	}
 }
 
@@ -170,16 +191,14 @@ func (g group) kill(path string) int {
 	return count
 }
 
-func removeBelow(folder string, itself bool) {
+func removeBelow(folder string) {
 	entries, _ := os.ReadDir(folder)
 	for _, entry := range entries {
 		if entry.IsDir() {
-			removeBelow(filepath.Join(folder, entry.Name()), true)
+			removeBelow(filepath.Join(folder, entry.Name()))
 		}
 	}
-	if itself {
-		syscall.Rmdir(folder)
-	}
+	syscall.Rmdir(folder)
 }
 
 func write(file, text string) error {

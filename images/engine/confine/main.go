@@ -63,6 +63,8 @@ type note struct {
 	Process int  `json:"process"`
 	Running bool `json:"running"`
 	Limited bool `json:"limited"`
+	// Bytes that its steps may write.
+	Disk int64 `json:"disk"`
 }
 
 func (n note) write(id string) error {
@@ -82,19 +84,39 @@ func noteOf(id string) (note, error) {
 	return found, err
 }
 
+// runs says whether somebody watches that build, lives whether somebody will.
+func (n note) runs() bool  { return n.Running && n.lives() }
+func (n note) lives() bool { return n.Process > 0 && syscall.Kill(n.Process, 0) == nil }
+
 // others counts the running builds besides id.
 func others(id string) int {
 	found, _ := filepath.Glob(filepath.Join(state, "*.json"))
 	count := 0
 	for _, file := range found {
 		if name := strings.TrimSuffix(filepath.Base(file), ".json"); name != id {
-			if known, err := noteOf(name); err == nil && known.Running && syscall.Kill(known.Process, 0) == nil {
+			if known, err := noteOf(name); err == nil && known.runs() {
 				count++
 			}
 		}
 	}
 	return count
 }
+
+// forgotten is how long BuildKit takes to forget a step that has failed.
+const forgotten = 10 * time.Second
+
+// strand notes that a step is ended which other builds may wait for.
+func strand() { os.WriteFile(filepath.Join(state, "stranded"), nil, 0o600) }
+
+func lastStranded() time.Time {
+	about, err := os.Stat(filepath.Join(state, "stranded"))
+	if err != nil {
+		return time.Time{}
+	}
+	return about.ModTime()
+}
+
+func strandedSince(begun time.Time) bool { return lastStranded().After(begun.Add(-forgotten)) }
 
 func end(id string) error {
 	known, err := noteOf(id)
@@ -116,10 +138,14 @@ type report struct {
 	Limited bool `json:"limited"`
 	// Alone: no other build ran in the meantime.
 	Alone bool `json:"alone"`
-	// It was at its limit of memory (the page cache counts), and of processes; the engine's disk was nearly full.
+	// Meanwhile a step was ended that others may have waited for, since the build that began it had ended.
+	Stranded bool `json:"stranded"`
+	// It was at its limit of memory (the page cache counts), and of processes; the engine's disk was nearly full; bytes free at
+	// its beginning.
 	Memory    bool    `json:"memory"`
 	Processes bool    `json:"processes"`
 	Full      bool    `json:"full"`
+	Free      int64   `json:"free"`
 	Waited    float64 `json:"waited"`
 	Seconds   float64 `json:"seconds"`
 }
@@ -134,6 +160,7 @@ func build(args []string) (int, error) {
 	disk := flags.Int64("disk", 2<<30, "bytes that its steps may write")
 	alone := flags.Bool("alone", false, "while no other build runs, after clearing the cache with -clear")
 	clear := flags.Bool("clear", false, "remove what no image needs first")
+	calm := flags.Bool("calm", false, "wait until the steps that were ended last are forgotten")
 	policy := flags.String("policy", "", "BuildKit's source policy, JSON")
 	if err := flags.Parse(args); err != nil {
 		return 2, err
@@ -156,14 +183,17 @@ func build(args []string) (int, error) {
 		return 1, err
 	}
 	defer release()
+	if *calm {
+		time.Sleep(min(forgotten, time.Until(lastStranded().Add(forgotten))))
+	}
 	if *clear && isShort(*disk+nearlyFull) {
 		exec.Command("docker", "builder", "prune", "--all", "--force").Run()
 		exec.Command("docker", "image", "prune", "--force").Run()
 	}
-	done := report{Waited: time.Since(begun).Seconds(), Alone: true}
+	done := report{Waited: time.Since(begun).Seconds(), Alone: others(*id) == 0, Free: free()}
 	group := newGroup(*id)
 	done.Limited = group.limit(*memory, *processes) == nil
-	if err := (note{os.Getpid(), true, done.Limited}).write(*id); err != nil {
+	if err := (note{os.Getpid(), true, done.Limited, *disk}).write(*id); err != nil {
 		return 1, err
 	}
 	folder, err := os.MkdirTemp(state, "client-")
@@ -187,10 +217,15 @@ func build(args []string) (int, error) {
 	}
 	err = watch.run(command)
 	done.Seconds = time.Since(started).Seconds()
+	done.Stranded = strandedSince(started)
 	done.Memory, done.Processes = group.short(), group.crowded()
-	os.Remove(filepath.Join(state, *id+".json"))
-	os.Remove(filepath.Join(state, *id+".folders"))
-	group.close(others(*id) == 0)
+	if exists(filepath.Join(state, *id+".disk")) && done.Code != 0 {
+		done.Ended = "disk"
+	}
+	for _, kind := range []string{".json", ".folders", ".disk"} {
+		os.Remove(filepath.Join(state, *id+kind))
+	}
+	group.close(done.Code != 0, *alone)
 	if err != nil {
 		return 1, err
 	}

@@ -66,6 +66,19 @@ func TestTooMuch(t *testing.T) {
 	}
 }
 
+func TestHolesAreTooMuch(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "sparse")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(file, 1<<40); err != nil {
+		t.Fatal(err)
+	}
+	if !tooMuch([]string{file}, 1<<30) {
+		t.Error("a layer of it would hold a terabyte of zeros")
+	}
+}
+
 func TestReadLayer(t *testing.T) {
 	folder := t.TempDir()
 	for name, size := range map[string]int{"bin/go": 300, "etc/passwd": 10} {
@@ -136,5 +149,17 @@ func TestHolding(t *testing.T) {
 	}
 	if got, _ := holding(root, wanted, 1); len(got) != 1 {
 		t.Error(got)
+	}
+}
+
+func TestRuns(t *testing.T) {
+	here := os.Getpid()
+	if !(note{Process: here, Running: true}).runs() {
+		t.Error("this very process runs")
+	}
+	for _, none := range []note{{}, {Process: here}, {Process: 1 << 30, Running: true}} {
+		if none.runs() {
+			t.Error(none)
+		}
 	}
 }

@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -26,10 +29,14 @@ const (
 func asRunc() {
 	if bundle, id := bundleOf(os.Args[1:]); bundle != "" {
 		// BuildKit runs its steps in one go; a container is created, then started.
-		if err := confine(bundle, id, slices.Contains(os.Args[1:], "run")); err != nil {
+		build, err := confine(bundle, id, slices.Contains(os.Args[1:], "run"))
+		if err != nil {
 			// A step without its limits would be worse than one that doesn't run.
 			fmt.Fprintln(os.Stderr, "confine:", err)
 			os.Exit(1)
+		}
+		if build != "" {
+			os.Exit(runStep(build))
 		}
 	}
 	fmt.Fprintln(os.Stderr, "confine:", syscall.Exec(realRunc, append([]string{"runc"}, os.Args[1:]...), os.Environ()))
@@ -51,45 +58,84 @@ func bundleOf(args []string) (bundle, id string) {
 	return bundle, args[len(args)-1]
 }
 
-func confine(bundle, id string, step bool) error {
+// runStep runs a build's step. What it has written too much fails it before a layer is made of that: nothing ends
+// the engine while it reads a terabyte of zeros.
+func runStep(build string) int {
+	asked := make(chan os.Signal, 16)
+	signal.Notify(asked, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT)
+	runtime.LockOSThread() // the child dies with the thread that made it
+	command := exec.Command(realRunc, os.Args[1:]...)
+	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := command.Start(); err != nil {
+		fmt.Fprintln(os.Stderr, "confine:", err)
+		return 1
+	}
+	go func() {
+		for each := range asked {
+			command.Process.Signal(each)
+		}
+	}()
+	command.Wait()
+	if code := command.ProcessState.ExitCode(); code != 0 {
+		return max(code, 1)
+	}
+	known, err := noteOf(build)
+	if err == nil && tooMuch(noted(filepath.Join(state, build+".folders")), known.Disk) {
+		os.WriteFile(filepath.Join(state, build+".disk"), nil, 0o600)
+		// BuildKit gives this step's failure to every build that waits for an equal one.
+		strand()
+		fmt.Fprintln(os.Stderr, "confine: the build writes too much")
+		return 1
+	}
+	return 0
+}
+
+// confine puts the step or container of a bundle within its limits; returns the build that a step belongs to.
+func confine(bundle, id string, step bool) (string, error) {
 	file := filepath.Join(bundle, "config.json")
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return err
+		return "", err
 	}
 	spec := map[string]any{}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	if err := decoder.Decode(&spec); err != nil {
-		return err
+		return "", err
 	}
 	notes := filepath.Join(containers, id)
 	build := ""
 	if step {
 		if build, err = buildOf(spec, filepath.Dir(bundle)); err != nil {
-			return err
+			return "", err
 		}
 	}
 	if build != "" {
 		known, err := noteOf(build)
-		if err != nil {
-			// Two builds wait for this step, and the one that began it has ended.
-			build = "shared"
+		if err != nil || !known.runs() {
+			// BuildKit would do it for another build that waits for an equal step: nobody watches it there.
+			strand()
+			return "", errors.New("the build that began this step has ended")
 		}
-		if known.Limited || err != nil {
+		if known.Limited {
 			part(spec, "linux")["cgroupsPath"] = filepath.Join("/", parent, build, id)
 		}
 		part(spec, "process")["oomScoreAdj"] = expendable
 		notes = filepath.Join(state, build+".folders")
 	}
+	limits, _ := part(spec, "process")["rlimits"].([]any)
+	part(spec, "process")["rlimits"] = append(limits, map[string]any{
+		"type": "RLIMIT_FSIZE", "hard": largestFile, "soft": largestFile,
+	})
 	if err := noteFolders(spec, bundle, notes); err != nil {
-		return err
+		return "", err
 	}
 	changed, err := json.Marshal(spec)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return os.WriteFile(file, changed, 0o600)
+	return build, os.WriteFile(file, changed, 0o600)
 }
 
 // noteFolders writes down where everything that can be written in the bundle is kept.
@@ -105,8 +151,7 @@ func noteFolders(spec map[string]any, bundle, notes string) error {
 	folders := []string{root}
 	for _, each := range list(spec["mounts"]) {
 		source, _ := each["source"].(string)
-		about, err := os.Stat(source)
-		if each["type"] == "bind" && err == nil && about.IsDir() && !readOnly(each) {
+		if each["type"] == "bind" && exists(source) && !readOnly(each) {
 			folders = append(folders, source)
 		}
 	}

@@ -44,14 +44,19 @@ class Traffic:
 
 
 def ready_backs(objects) -> set[str]:
-    """The ready Pods of the Deployment back, by their owner: the learner's own Pods may carry any label."""
-    names = set()
-    for pod in objects.list("Pod"):
-        meta = pod["metadata"]
-        owners = [owner["name"] for owner in meta.get("ownerReferences", ()) if owner["kind"] == "ReplicaSet"]
-        if is_ready(pod) and any(owner.rpartition("-")[0] == "back" for owner in owners):
-            names.add(meta["name"])
-    return names
+    """The ready Pods of the Deployment back, by their owner's owner: the learner's own Pods may carry any label, and
+    the learner's own ReplicaSets any name.
+    """
+    backs = {each["metadata"]["uid"] for each in objects.list("Deployment") if each["metadata"]["name"] == "back"}
+    sets = {each["metadata"]["uid"] for each in objects.list("ReplicaSet") if controller(each) in backs}
+    pods = [pod for pod in objects.list("Pod") if controller(pod) in sets and is_ready(pod)]
+    return {pod["metadata"]["name"] for pod in pods}
+
+
+def controller(obj) -> str:
+    """The uid of whatever controller an object belongs to; empty where it belongs to none."""
+    owners = obj["metadata"].get("ownerReferences") or ()
+    return next((owner["uid"] for owner in owners if owner.get("controller")), "")
 
 
 def announced(objects, service: str, port: int = 80, *, ready: bool = True) -> set[str]:

@@ -8,12 +8,25 @@ function figures() {
     tile(say("mean"), all.mean === null ? "–" : `${number(all.mean, 1)} %`, say("mean_note", { count: number(all.counted) })),
     tile(say("submitted"), number(count("graded"))),
     tile(say("not_submitted"), number(count("not_submitted"))),
-    tile(say("ungraded"), number(count("ungraded")), count("ungraded") ? say("ungraded_note") : null, count("ungraded") ? "warn" : ""));
+    tile(say("ungraded"), number(count("ungraded")), ungradedNote(rows), count("ungraded") ? "warn" : ""));
+}
+
+/** Rows that we failed to grade, and those of which it isn't known what to grade: only a person can decide that. */
+function ungraded(rows) {
+  const found = rows.filter((row) => row.state === "ungraded");
+  return { ours: found.filter((row) => !row.undecided).length, undecided: found.filter((row) => row.undecided).length };
+}
+
+function ungradedNote(rows) {
+  const { ours, undecided } = ungraded(rows);
+  return [ours ? say("ungraded_note") : "", undecided ? say("undecided_note", { count: number(undecided) }) : ""].filter(Boolean).join(" ") || null;
 }
 
 function banner() {
-  const count = report.learners.flatMap((learner) => learner.rows).filter((row) => row.state === "ungraded").length;
-  return count ? el("p", { class: "banner", role: "note" }, el("b", {}, "! "), prose(say("ungraded_banner", { count: number(count) }))) : null;
+  const { ours, undecided } = ungraded(report.learners.flatMap((learner) => learner.rows));
+  const line = (sentence) => el("p", { class: "banner", role: "note" }, el("b", {}, "! "), prose(sentence));
+  return [ours ? line(say("ungraded_banner", { count: number(ours) })) : null,
+    undecided ? line(say("undecided_banner", { count: number(undecided) })) : null];
 }
 
 /** Hardest checks shown until the reader asks for all. */
