@@ -19,9 +19,12 @@ _LEASES = "kube-node-lease"
 _SYSTEM = "kube-system"
 _DNS = {"k8s-app": "kube-dns"}
 _PROXY = {"k8s-app": "kube-proxy"}
+_MIRROR = "kubernetes.io/config.mirror"
 #: A kubelet holds its runtime's last word for 30 s (maxWaitForContainerRuntime in pkg/kubelet).
 _FORGETS_SECONDS = 25
 _SPEAKS_UP_SECONDS = 2
+#: Pods that served before a stop are waited for this long; who takes longer has a trouble of their own.
+_SERVED_SECONDS = 30
 #: The EndpointSlice controller gathers changes for a moment before it writes them.
 _SLICES_SECONDS = 2
 _LATE_MARKS_SECONDS = 0.5
@@ -55,6 +58,43 @@ def wait(
         _renew_dns(api)
     progress.line(t("cluster.waiting_dns"))
     _until(api, "Pod", _SYSTEM, _DNS, lambda found: _all_serve(found.values(), since), _PODS_SECONDS)
+    if since is not None:
+        _wait_for_what_served(api, since)
+
+
+def _wait_for_what_served(api: KubeApi, since: float) -> None:
+    """Until no Pod counts as ready by what was true before `since`, and Services send to the addresses of now.
+
+    Every Pod gets a new address when its node starts again: until its kubelet has said so, a Service sends to
+    the old one. A Pod that doesn't come back isn't ready; it is its owner's matter, and no error here.
+    """
+    pods: dict[str, dict[str, Any]] = {}
+    _happens(
+        api, "Pod", None, {}, lambda found: not any(_remembered(pod, since) for pod in found.values()),
+        _SERVED_SECONDS, pods,
+    )  # fmt: skip
+    now = {name: pod["status"].get("podIP") for name, pod in pods.items()}
+    _happens(api, "EndpointSlice", None, {}, lambda found: not _stale(found.values(), now), _SLICES_SECONDS)
+
+
+def _remembered(pod: Mapping[str, Any], since: float) -> bool:
+    """Whether it says Ready though what was ready ended with the stop (static Pods serve behind no Service)."""
+    return is_ready(pod) and not _started(pod, since) and _MIRROR not in pod["metadata"].get("annotations", {})
+
+
+def _stale(slices: Iterable[Mapping[str, Any]], addresses: Mapping[str, str | None]) -> bool:
+    """Whether a Service still sends to an address that its Pod (namespace/name → address) no longer has."""
+    for one in slices:
+        for endpoint in one.get("endpoints") or []:
+            address = addresses.get(_target(endpoint))
+            if address and endpoint["conditions"].get("ready") and address not in endpoint["addresses"]:
+                return True
+    return False
+
+
+def _target(endpoint: Mapping[str, Any]) -> str:
+    target = endpoint.get("targetRef") or {}
+    return f"{target.get('namespace')}/{target.get('name')}"
 
 
 def _drop_old_leaders(api: KubeApi, since: float) -> None:
@@ -280,8 +320,7 @@ def _missing(slices: Iterable[Mapping[str, Any]], pods: set[str]) -> bool:
     """Whether one of `pods` (namespace/name) still counts as not ready behind a Service."""
     for one in slices:
         for endpoint in one.get("endpoints") or []:
-            target = endpoint.get("targetRef") or {}
-            if f"{target.get('namespace')}/{target.get('name')}" in pods and not endpoint["conditions"].get("ready"):
+            if _target(endpoint) in pods and not endpoint["conditions"].get("ready"):
                 return True
     return False
 

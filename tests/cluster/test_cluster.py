@@ -257,7 +257,7 @@ def test_stopped_and_started_with_other_addresses(
     assert internal == after
     for pod in api.list("Pod", namespace):
         assert ask(running, f"http://{pod['status']['podIP']}:8080/healthz")[0]["status"] == 200
-    assert {answer["status"] for answer in ask(running, f"http://web.{namespace}/", 40)} == {200}
+    ask_until_all_answer(running, f"http://web.{namespace}/", 40)
 
 
 def test_the_probe_comes_back(running: Cluster) -> None:
