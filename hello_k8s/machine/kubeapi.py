@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+import time
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from hello_k8s.machine.kubewatch import Watch
 FIELD_MANAGER = "hello-k8s"
 #: Seconds that one request may take before the cluster counts as silent.
 TIMEOUT = 15.0
+#: Seconds after which one who waits for the end of an object asks whether it is over: an object that went before the
+#: watch was there leaves no event in it.
+_ASK_AGAIN = 5.0
 
 Object = dict[str, Any]
 
@@ -40,10 +44,12 @@ class ApiError(HelloError):
 
 
 class NotYet(Exception):
-    """A condition wasn't met in time; `last` is the object as it was last seen, None if it didn't exist."""
+    """A condition wasn't met in time; `last` is the object as it was last seen, None if it didn't exist. Its text says
+    what was waited for, to whoever reads a traceback.
+    """
 
-    def __init__(self, last: Object | None) -> None:
-        super().__init__()
+    def __init__(self, last: Object | None, waited_for: str = "") -> None:
+        super().__init__(waited_for)
         self.last = last
 
 
@@ -282,24 +288,32 @@ class KubeApi:
         *,
         gone: bool = False,
     ) -> Object | None:
-        """Wait on a watch until `condition(object)`, and return it; with `gone` until it is deleted (returns None).
+        """Wait on a watch until `condition(object)`, and return it; with `gone` until it is deleted (returns None),
+        though another of its name may be there by then.
 
         Raises NotYet after `timeout` seconds.
         """
-        last = self.read(kind, name, namespace)
-        if (gone and last is None) or (last is not None and not gone and condition(last)):
-            return last
-        with self.watch(kind, namespace, timeout=timeout, name=name) as events:
-            for event, obj in events:
-                last = None if event == "DELETED" else obj
-                if gone:
-                    if last is None or last["metadata"].get("uid") != obj["metadata"].get("uid"):
-                        return None
-                elif last is not None and condition(last):
-                    return last
-        if gone and self.read(kind, name, namespace) is None:
-            return None
-        raise NotYet(last)
+        deadline = time.monotonic() + timeout
+        last = first = self.read(kind, name, namespace)
+
+        def done(now: Object | None) -> bool:
+            if gone:
+                return now is None or _uid(now) != _uid(first)
+            return now is not None and condition(now)
+
+        while not done(last):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                title = f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
+                raise NotYet(last, f"{title}: {'still there' if gone else 'not as wanted'} after {timeout:g} s")
+            with self.watch(kind, namespace, timeout=min(left, _ASK_AGAIN) if gone else left, name=name) as events:
+                for event, obj in events:
+                    last = None if event == "DELETED" else obj
+                    if done(last):
+                        return None if gone else last
+            if gone:
+                last = self.read(kind, name, namespace)
+        return None if gone else last
 
     def pod_proxy(
         self,
@@ -353,6 +367,10 @@ def _selector(labels: str | Mapping[str, str] | None) -> dict[str, str]:
         return {}
     text = labels if isinstance(labels, str) else ",".join(f"{key}={value}" for key, value in labels.items())
     return {"labelSelector": text}
+
+
+def _uid(obj: Object | None) -> str:
+    return str(obj["metadata"].get("uid")) if obj else ""
 
 
 def _time(event: Object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,13 @@ import pytest
 
 from hello_k8s import paths
 from hello_k8s.catalog import Lab, read_lab
+from hello_k8s.grading.run import _SETTLED_SECONDS
+from hello_k8s.grading.waiting import eventually
 from hello_k8s.machine import images
 from hello_k8s.machine.cluster import Cluster
 from hello_k8s.machine.engine import Engine, user_engine
+from hello_k8s.machine.isolation import REPLAY_LABEL
+from hello_k8s.machine.kubeapi import KubeApi
 from hello_k8s.progress import SILENT
 
 NAME = os.environ.get("HELLO_K8S_TEST_CLUSTER") or "hello-k8s-test"
@@ -28,6 +33,12 @@ minutes = 1
 deliverables = ["web.yaml"]
 title = { ko = "웹", en = "web" }
 """
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Each process of pytest-xdist would delete the cluster of the others and make it anew."""
+    if hasattr(config, "workerinput") or config.getoption("numprocesses", None):
+        raise pytest.UsageError("tests/cluster: one cluster for all of its tests, so not with pytest-xdist (-n)")
 
 
 @pytest.fixture(scope="session")
@@ -78,9 +89,31 @@ def running(cluster: Cluster, node_image: str) -> Cluster:
 
 
 @pytest.fixture
-def make_lab(running: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Lab]:
+def settled(running: Cluster) -> Cluster:
+    """Its nodes have been up for so long that what a grading finds fault with is the submission's: where a test before
+    this one started them again, it would be ours for a while (grading/run.py).
+    """
+
+    def up() -> bool:
+        now = time.time()
+        return running.was_up(now, now, _SETTLED_SECONDS + 1)  # a result's start has whole seconds
+
+    eventually(up, 2 * _SETTLED_SECONDS)
+    return running
+
+
+def wait_for_submissions_to_go(api: KubeApi) -> None:
+    """Until no namespace of a submission is left: a grading doesn't wait for the end of its own, whose Pods keep their
+    room until then.
+    """
+    for found in api.list("Namespace", labels=f"{REPLAY_LABEL}=true"):
+        api.wait("Namespace", found["metadata"]["name"], None, lambda _: False, 120, gone=True)
+
+
+@pytest.fixture
+def make_lab(settled: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Lab]:
     """Write the lab ch9/web of these files (name → text), to be graded in English on the cluster of this folder."""
-    monkeypatch.setenv("HELLO_K8S_CLUSTER", running.name)
+    monkeypatch.setenv("HELLO_K8S_CLUSTER", settled.name)
     monkeypatch.setenv("HELLO_K8S_LANG", "en")
 
     def make(files: Mapping[str, str]) -> Lab:

@@ -22,8 +22,8 @@ LAB = "ch2/service"
 
 
 @pytest.fixture
-def lab(running: Cluster, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    monkeypatch.setenv("HELLO_K8S_CLUSTER", running.name)
+def lab(settled: Cluster, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    monkeypatch.setenv("HELLO_K8S_CLUSTER", settled.name)
     monkeypatch.setenv("HELLO_K8S_LANG", "en")
     return read_lab(paths.LABS / LAB, paths.LABS)
 
@@ -57,13 +57,14 @@ INDIRECT = {
 def test_what_is_given_cannot_be_changed_indirectly(
     lab: Lab, tmp_path: Path, way: str, named: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if way == "scaled":  # a scaler looks every 15 s, later than these checks do
+    if way == "scaled":  # a scaler looks every 15 s, for the first time later than these checks do
         real = replay.settle
 
         def patient(*arguments: Any, **options: Any) -> None:
             real(*arguments, **options)
             if not options.get("patient"):
-                time.sleep(40)
+                api, namespace = arguments[:2]
+                api.wait("Deployment", "back", namespace, lambda back: back["spec"]["replicas"] == 1, 120)
 
         monkeypatch.setattr(replay, "settle", patient)
     result = graded(lab, tmp_path, INDIRECT[way])

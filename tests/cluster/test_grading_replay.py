@@ -31,7 +31,7 @@ def test_answers(http, eventually):
     def answered():
         answer = http("web")[0]
         assert answer.status == 200, answer.error
-    eventually(answered, within=5)
+    eventually(answered, within=15)
 
 def test_limited(objects, namespace):
     labels = objects.api.read("Namespace", namespace.name)["metadata"]["labels"]

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from hello_k8s.errors import ClusterError
-from hello_k8s.machine import kubekinds
+from hello_k8s.machine import kubeapi, kubekinds
 from hello_k8s.machine.kubeapi import ApiError, KubeApi, NotYet
 
 
@@ -184,6 +184,54 @@ def test_wait_ends_with_what_was_last_seen(api, server):
     with pytest.raises(NotYet) as late:
         api.wait("Pod", "web", "ns", lambda obj: obj["status"]["phase"] == "Running", timeout=0.5)
     assert late.value.last["status"]["phase"] == "Failed"
+    assert str(late.value) == "Pod ns/web: not as wanted after 0.5 s"
+
+
+@pytest.fixture
+def meanwhile(api, monkeypatch):
+    """`meanwhile(change)`: call it between the first look at an object and the watch, without an event."""
+    monkeypatch.setattr(kubeapi, "_ASK_AGAIN", 0.3)
+
+    def between(change):
+        watch = api.watch
+        monkeypatch.setattr(api, "watch", lambda *names, **options: change() or watch(*names, **options))
+
+    return between
+
+
+def gone_after(api):
+    begun = time.monotonic()
+    assert api.wait("Pod", "web", "ns", lambda obj: False, timeout=60, gone=True) is None
+    return time.monotonic() - begun
+
+
+def test_what_went_before_the_watch_was_there_is_gone_soon(api, server, meanwhile):
+    server.answers["GET", "/api/v1/namespaces/ns/pods/web"] = 200, pod()
+    meanwhile(lambda: server.answers.clear())
+    assert gone_after(api) < 30
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_what_was_made_anew_under_the_same_name_is_gone(api, server, meanwhile, told):
+    anew = pod()
+    anew["metadata"]["uid"] = "another"
+    server.answers["GET", "/api/v1/namespaces/ns/pods/web"] = 200, pod()
+    if told:
+        server.events = [(0, {"type": "ADDED", "object": anew})]
+    else:
+        meanwhile(lambda: server.answers.update({("GET", "/api/v1/namespaces/ns/pods/web"): (200, anew)}))
+    assert gone_after(api) < 30
+
+
+def test_what_stays_is_not_gone_and_is_said_by_name(api, server, monkeypatch):
+    monkeypatch.setattr(kubeapi, "_ASK_AGAIN", 0.3)
+    server.answers["GET", "/api/v1/namespaces/ns"] = 200, pod("ns")
+    server.answers["DELETE", "/api/v1/namespaces/ns"] = 200, pod("ns")
+    server.events = [(0, {"type": "ADDED", "object": pod("ns")})]
+    with pytest.raises(NotYet, match=r"^Namespace ns: still there after 1 s$") as late:
+        api.delete("Namespace", "ns", wait=True, timeout=1)
+    assert late.value.last["metadata"]["name"] == "ns"
+    assert sum("watch=true" in query for _, _, query, *_ in server.seen) > 1
 
 
 def test_a_watch_that_was_forgotten_begins_again(api, server):
