@@ -13,7 +13,7 @@ from typing import Any
 from hello_k8s import files, paths
 from hello_k8s.errors import ClusterError, CommandFailed
 from hello_k8s.language import t
-from hello_k8s.machine import holding, isolation, kindconfig, loading, ready, tools
+from hello_k8s.machine import holding, isolation, kindconfig, loading, ready, tools, traffic
 from hello_k8s.machine.engine import Engine, user_engine
 from hello_k8s.machine.kubeapi import KubeApi
 from hello_k8s.machine.nested import LABEL
@@ -213,13 +213,16 @@ class Cluster:
 
     def _start(self, progress: Progress) -> None:
         nodes = self._nodes()
-        since = time.time()
+        down = [node for node in nodes if node.state not in ("running", "paused")]
+        start = ready.Start(time.time(), frozenset(node.name for node in down))
         with progress.step(t("cluster.starting"), 20):
             self._docker("unpause", [node for node in nodes if node.state == "paused"])
-            self._docker("start", [node for node in nodes if node.state != "running"])
+            self._docker("start", down)
             self._forget_pause(nodes)
             self._ensure_kubeconfig(nodes)
-            ready.wait(self.api(), len(nodes), progress, since=since)
+            ready.wait(self.api(), len(nodes), progress, start=start)
+            traffic.wait_for_routes(self.api(), self.engine, nodes)
+            traffic.wait_for_rules(self.engine, nodes)
 
     def _docker(self, verb: str, nodes: Iterable[Node], *options: str) -> None:
         names = [node.name for node in nodes]

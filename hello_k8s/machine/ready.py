@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from hello_k8s.errors import ClusterError
@@ -23,6 +24,7 @@ _MIRROR = "kubernetes.io/config.mirror"
 #: A kubelet holds its runtime's last word for 30 s (maxWaitForContainerRuntime in pkg/kubelet).
 _FORGETS_SECONDS = 25
 _SPEAKS_UP_SECONDS = 2
+_LATE_WORDS_SECONDS = 1
 #: Pods that served before a stop are waited for this long; who takes longer has a trouble of their own.
 _SERVED_SECONDS = 30
 #: The EndpointSlice controller gathers changes for a moment before it writes them.
@@ -32,54 +34,66 @@ _LATE_MARKS_SECONDS = 0.5
 _LEASE_ROUND_SECONDS = 12
 
 
+@dataclass(frozen=True)
+class Start:
+    """`nodes` (names) were started at `at` (seconds since the epoch): what ran on them before has ended."""
+
+    at: float
+    nodes: frozenset[str]
+
+    def ended(self, pod: Mapping[str, Any]) -> bool:
+        """Whether what is known of this Pod's containers is of before."""
+        return pod["spec"].get("nodeName") in self.nodes and not _runs_since(pod, self.at)
+
+
 def wait(
-    api: KubeApi, nodes: int, progress: Progress = SILENT, *, since: float | None = None, quick: bool = False
+    api: KubeApi, nodes: int, progress: Progress = SILENT, *, start: Start | None = None, quick: bool = False
 ) -> None:
     """Until the API answers, `nodes` Nodes are Ready and cluster DNS serves.
 
-    With `since` (seconds since the epoch) only what a kubelet has said after it counts: a stopped cluster's
-    objects still say Ready. `quick` looks once first. Raises ClusterError with what is still missing.
+    With `start` only what a kubelet has said after it counts: a stopped cluster's objects still say Ready. `quick`
+    looks once first. Raises ClusterError with what is still missing.
     """
     wait_for_api(api)
-    if quick and all(is_ready(node) for node in api.list("Node")) and _dns_ready(api, None):
+    if quick and all(is_ready(node) for node in api.list("Node")) and _all_serve(api.list("Pod", _SYSTEM, _DNS), None):
         return
-    if since is not None:
-        _drop_old_leaders(api, since)
+    if start is not None:
+        _drop_old_leaders(api, start)
     progress.line(t("cluster.waiting_nodes"))
     _until(
         api, "Node", None, {},
         lambda found: len(found) >= nodes and all(is_ready(node) for node in found.values()), _NODES_SECONDS,
     )  # fmt: skip
-    if since is not None:
-        _until(api, "Lease", _LEASES, {}, lambda found: all(_renewed(x, since) for x in found.values()), _NODES_SECONDS)
+    if start is not None:
         _until(
-            api, "Pod", _SYSTEM, _PROXY, lambda found: all(_started(x, since) for x in found.values()), _PODS_SECONDS
+            api, "Lease", _LEASES, {}, lambda found: all(_renewed(x, start.at) for x in found.values()), _NODES_SECONDS
         )
+        _until(api, "Pod", _SYSTEM, _PROXY, lambda found: not any(map(start.ended, found.values())), _PODS_SECONDS)
         _renew_dns(api)
     progress.line(t("cluster.waiting_dns"))
-    _until(api, "Pod", _SYSTEM, _DNS, lambda found: _all_serve(found.values(), since), _PODS_SECONDS)
-    if since is not None:
-        _wait_for_what_served(api, since)
+    _until(api, "Pod", _SYSTEM, _DNS, lambda found: _all_serve(found.values(), start), _PODS_SECONDS)
+    if start is not None:
+        _wait_for_what_served(api, start)
 
 
-def _wait_for_what_served(api: KubeApi, since: float) -> None:
-    """Until no Pod counts as ready by what was true before `since`, and Services send to the addresses of now.
+def _wait_for_what_served(api: KubeApi, start: Start) -> None:
+    """Until no Pod counts as ready by what was true before `start`, and Services send to the addresses of now.
 
     Every Pod gets a new address when its node starts again: until its kubelet has said so, a Service sends to
     the old one. A Pod that doesn't come back isn't ready; it is its owner's matter, and no error here.
     """
     pods: dict[str, dict[str, Any]] = {}
     _happens(
-        api, "Pod", None, {}, lambda found: not any(_remembered(pod, since) for pod in found.values()),
+        api, "Pod", None, {}, lambda found: not any(_remembered(pod, start) for pod in found.values()),
         _SERVED_SECONDS, pods,
     )  # fmt: skip
     now = {name: pod["status"].get("podIP") for name, pod in pods.items()}
     _happens(api, "EndpointSlice", None, {}, lambda found: not _stale(found.values(), now), _SLICES_SECONDS)
 
 
-def _remembered(pod: Mapping[str, Any], since: float) -> bool:
+def _remembered(pod: Mapping[str, Any], start: Start) -> bool:
     """Whether it says Ready though what was ready ended with the stop (static Pods serve behind no Service)."""
-    return is_ready(pod) and not _started(pod, since) and _MIRROR not in pod["metadata"].get("annotations", {})
+    return is_ready(pod) and start.ended(pod) and _MIRROR not in pod["metadata"].get("annotations", {})
 
 
 def _stale(slices: Iterable[Mapping[str, Any]], addresses: Mapping[str, str | None]) -> bool:
@@ -97,11 +111,16 @@ def _target(endpoint: Mapping[str, Any]) -> str:
     return f"{target.get('namespace')}/{target.get('name')}"
 
 
-def _drop_old_leaders(api: KubeApi, since: float) -> None:
+def _drop_old_leaders(api: KubeApi, start: Start) -> None:
     """Forget leaders that ended with the stop; their successors would wait for these leases to run out."""
     for name in ("kube-controller-manager", "kube-scheduler"):
         lease = api.read("Lease", name, _SYSTEM)
-        if lease is not None and not _renewed(lease, since):
+        # who leads is called by the node's name and an ID
+        if (
+            lease is not None
+            and (lease["spec"].get("holderIdentity") or "").rpartition("_")[0] in start.nodes
+            and not _renewed(lease, start.at)
+        ):
             api.delete("Lease", name, _SYSTEM)
 
 
@@ -112,9 +131,9 @@ def _renew_dns(api: KubeApi) -> None:
             api.delete("Pod", pod["metadata"]["name"], _SYSTEM)
 
 
-def _all_serve(pods: Iterable[Mapping[str, Any]], since: float | None) -> bool:
+def _all_serve(pods: Iterable[Mapping[str, Any]], start: Start | None) -> bool:
     staying = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
-    return bool(staying) and all(is_ready(pod) and _started(pod, since) for pod in staying)
+    return bool(staying) and all(is_ready(pod) and not (start and start.ended(pod)) for pod in staying)
 
 
 def wait_for_api(api: KubeApi, seconds: float = _API_SECONDS) -> None:
@@ -224,13 +243,7 @@ def is_ready(obj: Mapping[str, Any]) -> bool:
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
-def _dns_ready(api: KubeApi, since: float | None) -> bool:
-    return _all_serve(api.list("Pod", _SYSTEM, _DNS), since)
-
-
-def _started(pod: Mapping[str, Any], since: float | None) -> bool:
-    if since is None:
-        return True
+def _runs_since(pod: Mapping[str, Any], since: float) -> bool:
     running = [status.get("state", {}).get("running") for status in pod["status"].get("containerStatuses", [])]
     # startedAt has whole seconds
     return bool(running) and all(one and seconds_of(one["startedAt"]) >= since - 1 for one in running)
@@ -272,9 +285,10 @@ def after_pause(api: KubeApi, since: float, paused: float | None, let_go: Callab
     # A lease as young as this is one of a kubelet that was frozen for a moment only, or not at all.
     fresh = since - _LEASE_ROUND_SECONDS
     _until(api, "Lease", _LEASES, {}, lambda found: all(_renewed(x, fresh) for x in found.values()), _NODES_SECONDS)
-    # Whoever hasn't spoken up after these seconds had nothing to correct.
-    quiet = since + _SPEAKS_UP_SECONDS - time.time()
-    heard = quiet > 0 and _happens(
+    # Whoever hasn't spoken up after these seconds had nothing to correct; where leases took longer than that (a busy
+    # machine), what is stored may still be of before.
+    quiet = max(since + _SPEAKS_UP_SECONDS - time.time(), _LATE_WORDS_SECONDS)
+    heard = _happens(
         api, "Node", None, {}, lambda nodes: all(is_ready(n) and _spoke(n, since) for n in nodes.values()), quiet
     )
     if not heard:

@@ -68,12 +68,13 @@ def restarts(api: KubeApi, namespace: str) -> Mapping[str, int]:
 
 
 def addresses(engine: Engine, cluster: Cluster) -> dict[str, str]:
-    found = {}
-    for name in cluster.nodes():
-        inspected = engine.container(name)
-        assert inspected is not None
-        found[name] = inspected["NetworkSettings"]["Networks"][NETWORK]["IPAddress"]
-    return found
+    return {name: address_of(engine, name) for name in cluster.nodes()}
+
+
+def address_of(engine: Engine, container: str) -> str:
+    inspected = engine.container(container)
+    assert inspected is not None
+    return str(inspected["NetworkSettings"]["Networks"][NETWORK]["IPAddress"])
 
 
 def test_made(running: Cluster) -> None:
@@ -227,19 +228,23 @@ def test_stopped_and_started_with_other_addresses(
     running.stop()
     running.stop()
     assert running.status() == "stopped"
-    # Somebody else takes the nodes' addresses meanwhile.
-    taken = [f"{running.name}-taken-{number}" for number in range(3)]
+    # Somebody else takes the nodes' addresses meanwhile; the engine gives free ones out in an order of its own.
+    taken: list[str] = []
+    held: set[str] = set()
     try:
-        for name in taken:
+        while not held >= set(before.values()):
+            assert len(taken) < 30, (held, before)
+            taken.append(f"{running.name}-taken-{len(taken)}")
             engine.run(
                 "run",
                 "--detach",
-                f"--name={name}",
+                f"--name={taken[-1]}",
                 f"--network={NETWORK}",
                 "--entrypoint=/bin/sleep",
                 node_image,
                 "600",
             )
+            held.add(address_of(engine, taken[-1]))
         running.up(SILENT)
         after = addresses(engine, running)
         assert all(after[name] != before[name] for name in before), (before, after)
