@@ -36,6 +36,8 @@ from hello_k8s.grading.slots import Slot
 from hello_k8s.grading.verdict import CheckResult, Kind, Result, Texts, Unmet, worst
 from hello_k8s.grading.waiting import eventually
 from hello_k8s.language import both, t
+from hello_k8s.machine.nodes import find_nodes
+from hello_k8s.machine.traffic import rules_are_written
 from hello_k8s.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -320,7 +322,13 @@ class Attempt:
         name = self.live().name
         # A look may be at a roll-out that the learner has just started; a replay's objects are all there.
         rest = None if self.mode == "look" or not set(on) <= _ABOUT_PODS else lambda: at_rest(self.api, name)
-        return eventually(fn, within, self.api, name, on, rest)
+        return eventually(fn, within, self.api, name, on, rest, self._rules_are_written)
+
+    def _rules_are_written(self) -> bool:
+        """Whether what Services say has reached the nodes; one that can't be asked isn't waited for."""
+        with contextlib.suppress(HelloError):
+            return rules_are_written(self.cluster.engine, find_nodes(self.cluster.engine, self.cluster.name))
+        return True
 
     # -- the end
 

@@ -39,7 +39,7 @@ TICK = 0.5
 #: Seconds between two tries at least: a roll-out is many events at once.
 _REST = 0.1
 #: Seconds for which everything has to be at rest until nobody waits on. kube-proxy writes a change into a node's
-#: rules within a second (its minSyncPeriod) and the time that this takes.
+#: rules within a second (its minSyncPeriod) and the time that this takes: on a busy machine, seconds.
 STILL = 2.0
 
 
@@ -50,14 +50,15 @@ def eventually(
     namespace: str = "",
     on: Sequence[str] = (),
     at_rest: Callable[[], bool] | None = None,
+    written: Callable[[], bool] | None = None,
     rest: float = _REST,
 ) -> T:
     """Call `fn` until it raises no AssertionError (and returns no False), and return what it returned.
 
     Tried again when an object of the kinds `on` changes in `namespace`, `rest` seconds after the last try at the
     earliest, and every TICK. After `within` seconds the last AssertionError is raised, with a note of how long was
-    waited; at once where `at_rest` has been true for STILL seconds without an event: then nothing that is waited for
-    can come any more.
+    waited; at once where `at_rest` has been true for STILL seconds without an event and all is `written` that follows
+    from it (asked last, it costs more): then nothing that is waited for can come any more.
     """
     begun = time.monotonic()
     deadline = begun + within
@@ -83,7 +84,11 @@ def eventually(
                         still_since = None
                     elif still_since is None:
                         still_since = time.monotonic()
-                    elif time.monotonic() - still_since >= STILL:
+                    elif time.monotonic() - still_since < STILL:
+                        pass
+                    elif written is not None and not written():
+                        still_since = None
+                    else:
                         last.add_note(Note(both("grading.at_rest", seconds=f"{time.monotonic() - begun:.0f}")))
                         raise last
             time.sleep(rest)

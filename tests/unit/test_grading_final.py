@@ -101,6 +101,24 @@ def test_gives_up_early_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0.3 <= time.monotonic() - begun < 5
 
 
+def test_at_rest_means_that_the_nodes_rules_are_written_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine's kube-proxy is seconds behind the EndpointSlices: a right answer failed by it."""
+    monkeypatch.setattr(waiting, "TICK", 0.02)
+    monkeypatch.setattr(waiting, "STILL", 0.05)
+    asked: list[bool] = []
+
+    def written() -> bool:
+        asked.append(len(asked) >= 2)
+        return asked[-1]
+
+    def never() -> None:
+        raise AssertionError("refused")
+
+    with pytest.raises(AssertionError):
+        eventually(never, 30, at_rest=lambda: True, written=written)
+    assert asked == [False, False, True]
+
+
 def test_without_a_cluster_the_place_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits for a place among busy neighbours would look late, and pass where alone they fail."""
     given = []
