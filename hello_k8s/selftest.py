@@ -19,6 +19,7 @@ from hello_k8s import catalog, paths, start
 from hello_k8s.errors import CommandFailed, EngineError, MachineError
 from hello_k8s.language import t
 from hello_k8s.machine.debian import os_release
+from hello_k8s.notebooks import own_folders
 from hello_k8s.process import run as run_command
 from hello_k8s.progress import Progress
 
@@ -76,7 +77,8 @@ def _pytest(arguments: Sequence[str]) -> int:
     command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "--rootdir=.", "-ra", "--durations=15"]
     if any(argument.endswith(".ipynb") for argument in arguments):
         command += ["--nbval", "--nbval-cell-timeout=300"]
-    return subprocess.run([*command, *arguments], cwd=paths.ROOT, check=False).returncode
+    env = {**os.environ, **own_folders()}  # notebooks are run, and a profile in the user's home would count
+    return subprocess.run([*command, *arguments], cwd=paths.ROOT, env=env, check=False).returncode
 
 
 def _notebooks() -> tuple[list[str], list[str]]:

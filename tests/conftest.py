@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -14,6 +15,10 @@ from hello_k8s import selftest
 # As under `./hello-k8s test`: a test that passes by hand passes there, and none ever meets a learner's cluster.
 for _name in ("HELLO_K8S_CLUSTER", "HELLO_K8S_ENGINE"):
     os.environ.setdefault(_name, selftest.environment()[_name])
+
+# A background job of a script ignores it, and so would every program that a test interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def cannot_run(reason: str) -> NoReturn:

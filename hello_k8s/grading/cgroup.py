@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from hello_k8s.errors import EngineError
-from hello_k8s.grading.containers import Container
+from hello_k8s.grading.containers import ENDED_SECONDS, Container, comes_true
 from hello_k8s.process import run
 
 #: Controller → its files below /sys/fs/cgroup, of version 1 and of version 2 (Documentation/admin-guide/cgroup-v1/
@@ -108,7 +108,7 @@ def look_inside(container: Container) -> Inside:
     mounts = [text.split() for name, text in lines if name.endswith("/mountinfo")]
     options = next((mount[5].split(",") for mount in reversed(mounts) if mount[4] == "/"), [])
     if not process or not user or not options:
-        if not container.running:
+        if comes_true(lambda: not container.running, ENDED_SECONDS):
             raise container.ended()
         raise EngineError(command, done.stderr, done.code)
     return Inside(limits_of(files), int(user), tuple(options))

@@ -27,6 +27,11 @@ LIMITS = (
 #: Bytes that its files may take; images/engine/confine/disk.go sees to it.
 DISK = 1 << 30
 
+#: Seconds within which dockerd has been told that a container ended, and then that its memory ran out: two events.
+ENDED_SECONDS, _OOM_SECONDS = 5.0, 2.0
+#: 128 + 9: ended by SIGKILL.
+_KILLED = 137
+
 #: Characters of its log that are shown: a line may be as long as the log.
 _WORDS = 1000
 
@@ -124,12 +129,18 @@ class Container:
 
     def ended(self) -> Unmet:
         """The Unmet that says that it has ended, with its exit code and last words."""
-        state = self.inspect()["State"]
+        code = self.inspect()["State"]["ExitCode"]
         words = self.logs(5).strip()[-_WORDS:]
         if self._filled_the_disk():
             return Unmet(both("building.container_disk", most=f"{DISK >> 30} GiB"), evidence=words.splitlines())
-        key = "grading.ended_by_memory" if state.get("OOMKilled") else "grading.ended"
-        return Unmet(both(key, code=state["ExitCode"], log=words or "—"), evidence=words.splitlines())
+        key = "grading.ended_by_memory" if self._ran_out_of_memory() else "grading.ended"
+        return Unmet(both(key, code=code, log=words or "—"), evidence=words.splitlines())
+
+    def _ran_out_of_memory(self) -> bool:
+        found = self.inspect()
+        if found["State"]["ExitCode"] != _KILLED or not found["HostConfig"]["Memory"]:
+            return bool(found["State"].get("OOMKilled"))
+        return comes_true(lambda: bool(self.inspect()["State"].get("OOMKilled")), _OOM_SECONDS)
 
     def _filled_the_disk(self) -> bool:
         """Whether the nested engine ended it for that; another engine doesn't watch."""
@@ -140,6 +151,16 @@ class Container:
 
     def remove(self) -> None:
         self.engine.remove(self.name)
+
+
+def comes_true(condition: Callable[[], bool], within: float) -> bool:
+    """Whether `condition` holds now or `within` seconds: what the kernel knows, dockerd is told later."""
+    deadline = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def _can_start(engine: Engine, image: str, name: str) -> bool:

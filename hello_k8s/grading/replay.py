@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import functools
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,9 @@ _EXAMPLES = re.compile(r",?\s*\((?:e\.g\. [^)]*|regex used for validation is )'.
 #: How a refusal begins that has nothing to do with what is in the manifest.
 _OURS = re.compile(
     r'[^ ]+(?: "[^" ]*")? is forbidden: (?:User "[^" ]*" cannot impersonate |not yet ready to handle request'
-    r"|unable to create new content in namespace [^ ]+ because it is being terminated|status unknown for quota: )"
+    r"|unable to create new content in namespace [^ ]+ because it is being terminated|status unknown for quota: "
+    # until a new namespace has it; one that the manifest names is the manifest's
+    r'|error looking up service account [^ /]+/default: serviceaccount "default" not found)'
 )
 #: Seconds to wait before the next try where the API server only couldn't do it at that moment.
 _PAUSES = (0.2, 0.4, 0.8, 1.6)
@@ -136,7 +139,8 @@ def apply_given(lab: Lab, api: KubeApi, namespace: str, images: Mapping[str, str
     """
     objects = given_objects(lab)
     for obj in objects:
-        api.apply(rewrite(obj, lab.namespace, namespace, images)[0], namespace)
+        changed, _ = rewrite(obj, lab.namespace, namespace, images)
+        _patiently(functools.partial(api.apply, changed, namespace), namespace)
     try:
         settle(api, namespace, objects, lab.replay.settle, patient=True, fresh=True)
     except AssertionError as late:
@@ -191,16 +195,21 @@ def _apply_one(obj: dict[str, Any], user: KubeApi, namespace: str, name: str) ->
     try:
         if not user.resource(obj["kind"], obj["apiVersion"]).namespaced:
             raise Unmet(both("grading.cluster_scoped", file=name, object=title(obj)))
-        for pause in (*_PAUSES, 0.0):
-            try:
-                _create_or_change(obj, user, namespace)
-                return
-            except ApiError as refused:
-                if not pause or not _is_the_servers(refused, namespace):
-                    raise
-                time.sleep(pause)
+        _patiently(lambda: _create_or_change(obj, user, namespace), namespace)
     except ApiError as refused:
         raise refused_by_server(refused, name, title(obj), namespace) from None
+
+
+def _patiently(change: Callable[[], object], namespace: str) -> None:
+    """Call `change`; some times more where the API server only couldn't do it at that moment."""
+    for pause in (*_PAUSES, 0.0):
+        try:
+            change()
+            return
+        except ApiError as refused:
+            if not pause or not _is_the_servers(refused, namespace):
+                raise
+            time.sleep(pause)
 
 
 def _create_or_change(obj: dict[str, Any], user: KubeApi, namespace: str) -> None:

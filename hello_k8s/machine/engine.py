@@ -166,6 +166,7 @@ class Engine:
 
 def tar_of(folder: Path, changed: Mapping[str, bytes] | None = None) -> bytes:
     """`folder` as an uncompressed tar: names sorted, times and owners zeroed, so that equal trees are equal bytes.
+    Everybody may read it, whatever the umask that it was checked out with: in an image it has other readers.
 
     `changed` replaces or adds files by name (`/` between folders). Symbolic links stay links.
     """
@@ -177,6 +178,8 @@ def tar_of(folder: Path, changed: Mapping[str, bytes] | None = None) -> bytes:
             info = archive.gettarinfo(str(path), arcname=name)
             info.mtime = info.uid = info.gid = 0
             info.uname = info.gname = ""
+            if not path.is_symlink():
+                info.mode = 0o755 if path.is_dir() or info.mode & 0o100 else 0o644
             if path.is_file() and not path.is_symlink():
                 _add(archive, info, changed.pop(name) if name in changed else path.read_bytes())
             else:

@@ -140,6 +140,7 @@ def test_korean_search_finds_words_with_any_particle(reader: Reader, question: s
     page.wait_for_selector("#search-results ul.search li a")
     hrefs = page.eval_on_selector_all("#search-results ul.search li a", "found => found.map((a) => a.href)")
     assert all("/ko/" in href for href in hrefs)
+    page.wait_for_load_state("networkidle")  # it still fetches what it shows of each page: broken off, an error
     page.goto(hrefs[0])
     assert page.locator("article h1").count() == 1
 

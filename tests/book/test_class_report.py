@@ -131,6 +131,7 @@ def test_ungraded_is_a_word_and_not_submitted_a_zero(opened: Callable[..., Opene
 def test_a_learners_page_has_evidence_cause_and_hints(opened: Callable[..., Opened]) -> None:
     page = opened(small()).go("", "en")
     page.locator(".class a", has_text="wrong").click()
+    page.locator(".card.lab").first.wait_for()
     assert page.locator("h1").inner_text() == "wrong" and "wrong" in page.title()
     docker, service = page.locator(".card.lab").all()
     assert "exec /app: no such file or directory" in docker.inner_text()

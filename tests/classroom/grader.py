@@ -50,7 +50,7 @@ def kill_after(rows: int, room: Classroom, output: Path) -> list[bytes]:
             if len(journal(output)) >= rows:
                 break
         assert process.poll() is None, "".join(said)
-        family = [os.pidfd_open(pid) for pid in _children(process.pid)]
+        family = _family(process.pid)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -58,8 +58,13 @@ def kill_after(rows: int, room: Classroom, output: Path) -> list[bytes]:
     return journal(output)
 
 
-def _children(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def _family(pid: int) -> list[int]:
+    """A descriptor of each of its children that hasn't ended meanwhile."""
+    found = []
+    for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with contextlib.suppress(ProcessLookupError):
+            found.append(os.pidfd_open(int(word)))
+    return found
 
 
 def _wait_for_the_end(family: list[int]) -> None:

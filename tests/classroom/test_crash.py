@@ -40,6 +40,12 @@ def room_of(folder: Path, lab: catalog.Lab, count: int) -> Classroom:
     return write_class(folder, [lab], count, mix={"right": 2, "wrong": 1})
 
 
+def replays(cluster: Cluster) -> set[str]:
+    """The namespaces of gradings that nobody removes."""
+    found = cluster.api().list("Namespace", labels={"hello-k8s.org/replay": "true"})
+    return {each["metadata"]["name"] for each in found if "deletionTimestamp" not in each["metadata"]}
+
+
 def docker(*words: str) -> str:
     return subprocess.run(["docker", *words], check=True, capture_output=True, timeout=120, text=True).stdout
 
@@ -76,7 +82,9 @@ def engine() -> str:
 
 
 def test_the_grader_is_killed_twice(tmp_path: Path, cluster: Cluster) -> None:
-    room = room_of(tmp_path / "class", SERVICE, 9)
+    before = replays(cluster)
+    # Rows are told in bursts: of fewer, all might be told before the second kill.
+    room = room_of(tmp_path / "class", SERVICE, 15)
     output = tmp_path / "results"
     first = kill_after(2, room, output)
     # Power that fails in the middle of a line leaves half of one.
@@ -85,14 +93,13 @@ def test_the_grader_is_killed_twice(tmp_path: Path, cluster: Cluster) -> None:
     second = kill_after(len(first) + 2, room, output)
     report = grade_class(room.folder, labs=room.labs, output=output)
     last = journal(output)
-    assert 2 <= len(first) < len(second) < len(last) == 9
+    assert 2 <= len(first) < len(second) < len(last) == 15
     assert last[: len(second)] == second and second[: len(first)] == first
     assert len(set(keys(last))) == len(last)
     assert not differences(report, room), "\n".join(differences(report, room))
     again = grade_class(room.folder, labs=room.labs, output=output)
     assert lines(again) == lines(report) and journal(output) == last
-    left = cluster.api().list("Namespace", labels={"hello-k8s.org/replay": "true"})
-    assert all("deletionTimestamp" in namespace["metadata"] for namespace in left)
+    assert replays(cluster) <= before
 
 
 def test_the_nested_engine_is_killed(tmp_path: Path, machine: Cluster, engine: str) -> None:

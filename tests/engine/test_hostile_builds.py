@@ -107,7 +107,7 @@ def test_a_step_that_another_build_began_has_its_limits_too(
         folder = tmp_path_factory.mktemp(name)
         (folder / "Dockerfile").write_text(DEBIAN + "RUN fallocate -l 2500M /x; sleep 60\n")
         with pytest.raises(Unmet) as found:
-            building.build(nested, folder, name, "Dockerfile", images=["debian"], seconds=60, owner=name)
+            building.build(nested, folder, name, "Dockerfile", images=["debian"], seconds=180, owner=name)
         return found.value.texts["en"]
 
     with ThreadPoolExecutor(2) as pool:
@@ -125,7 +125,7 @@ def test_whose_step_fails_for_what_another_build_wrote_has_it_run_again(
     def built(name: str, rest: str) -> None:
         folder = tmp_path_factory.mktemp(name)
         (folder / "Dockerfile").write_text(f"{DEBIAN}{shared}{DEBIAN}{rest}COPY --from=0 /y /y\n")
-        building.build(nested, folder, name, "Dockerfile", images=["debian"], seconds=60, owner=name)
+        building.build(nested, folder, name, "Dockerfile", images=["debian"], seconds=180, owner=name)
         nested.engine.run("image", "rm", "--force", name)
 
     with ThreadPoolExecutor(2) as pool:
@@ -137,7 +137,10 @@ def test_whose_step_fails_for_what_another_build_wrote_has_it_run_again(
         second.result()
 
 
-def test_a_step_that_sleeps_is_ended_alone(hostile: Callable[..., Outcome], nested: Nested) -> None:
+def test_a_step_that_sleeps_is_ended_alone(
+    hostile: Callable[..., Outcome], nested: Nested, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "IDLE_SECONDS", 8.0)
     found = hostile(DEBIAN + "RUN sleep 3600\n", beside=True)
     assert {found.verdict(check) for check in CHECKS} == {"timed_out"}
     assert "did nothing for 8 s" in found.message("small")
@@ -174,11 +177,11 @@ def test_a_cache_is_its_owners(nested: Nested, tmp_path_factory: pytest.TempPath
         for step in steps:
             folder = tmp_path_factory.mktemp("cache")
             (folder / "Dockerfile").write_text(step)
-            building.build(nested, folder, "cached", "Dockerfile", images=["debian"], seconds=60, owner=owner)
+            building.build(nested, folder, "cached", "Dockerfile", images=["debian"], seconds=180, owner=owner)
     other = DEBIAN + "RUN --mount=type=cache,id=shared,target=/c test ! -e /c/mine\n"
     folder = tmp_path_factory.mktemp("cache")
     (folder / "Dockerfile").write_text(other)
-    building.build(nested, folder, "cached", "Dockerfile", images=["debian"], seconds=60, owner="three")
+    building.build(nested, folder, "cached", "Dockerfile", images=["debian"], seconds=180, owner="three")
     nested.engine.run("image", "rm", "--force", "cached")
 
 
@@ -187,7 +190,7 @@ def test_equal_builds_run_once(nested: Nested, tmp_path_factory: pytest.TempPath
     for owner in ("one", "two"):
         folder = tmp_path_factory.mktemp("equal")
         (folder / "Dockerfile").write_text(DEBIAN + "RUN head -c 16 /dev/urandom | od -An -tx1 >/once\n")
-        building.build(nested, folder, f"equal-{owner}", "Dockerfile", images=["debian"], seconds=60, owner=owner)
+        building.build(nested, folder, f"equal-{owner}", "Dockerfile", images=["debian"], seconds=180, owner=owner)
         found = nested.engine.image(f"equal-{owner}")
         assert found is not None
         ids.add(found["Id"])

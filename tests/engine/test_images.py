@@ -121,6 +121,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine) -> Ite
     made = Tiny(tmp_path)
     monkeypatch.setattr(paths, "IMAGES", made.root)
     registry._answers.cache_clear()
+    forget(engine)  # what a run that was killed left
     yield made
     forget(engine)
 

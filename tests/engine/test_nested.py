@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
 
+from hello_k8s import process
 from hello_k8s.errors import CommandFailed, EngineError
+from hello_k8s.grading.waiting import eventually
 from hello_k8s.machine import images
 from hello_k8s.machine.engine import Engine, user_engine
 from hello_k8s.machine.nested import Nested
@@ -47,14 +48,18 @@ def build(nested: Nested, dockerfile: str, *options: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_up_again_is_quick(nested: Nested) -> None:
+def test_up_again_is_quick(nested: Nested, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program started is what costs time: it is one, and it only looks."""
     nested.up(["debian"])
-    best = []
-    for _ in range(5):
-        started = time.perf_counter()
-        nested.up(["debian"])
-        best.append(time.perf_counter() - started)
-    assert min(best) < 0.2, best
+    begin, started = process._begin, []
+
+    def counted(argv, *args, **options):  # type: ignore[no-untyped-def]
+        started.append(list(argv))
+        return begin(argv, *args, **options)
+
+    monkeypatch.setattr(process, "_begin", counted)
+    nested.up(["debian"])
+    assert started == [[*nested.outer.prefix, "container", "inspect", NAME]]
 
 
 def test_upstream_names_are_inside(nested: Nested) -> None:
@@ -76,12 +81,12 @@ def test_memory_holds_in_a_build(nested: Nested) -> None:
     with pytest.raises(CommandFailed) as failed:
         build(nested, "FROM debian:trixie-slim\nRUN head -c 700M /dev/zero | tail >/dev/null\n", "--no-cache")
     assert not isinstance(failed.value, EngineError), failed.value
-    assert nested.engine.answers(), "the build is killed, not the engine"
+    assert nested.engine.answers(timeout=30), "the build is killed, not the engine"
 
 
 def test_processes_are_counted(nested: Nested) -> None:
     with pytest.raises(CommandFailed) as failed:
-        build(nested, "FROM debian:trixie-slim\nRUN for i in $(seq 400); do sleep 3 & done; wait\n", "--no-cache")
+        build(nested, "FROM debian:trixie-slim\nRUN for i in $(seq 400); do sleep 60 & done; wait\n", "--no-cache")
     assert not isinstance(failed.value, EngineError), failed.value
     assert "fork" in failed.value.output.lower() or "resource" in failed.value.output.lower()
     assert nested.engine.answers(timeout=30)
@@ -108,7 +113,9 @@ def test_a_published_port_is_asked_from_inside(nested: Nested) -> None:
     engine = nested.up(["probe"])
     engine.run("run", "--detach", "--name=asked", "--publish=127.0.0.1:8080:8080", "hello-k8s/probe:1", "serve")
     try:
-        answers = nested.fetch("http://127.0.0.1:8080/healthz", 3)
+        url = "http://127.0.0.1:8080/healthz"
+        eventually(lambda: nested.fetch(url)[0]["status"] == 200, 30)  # it has only just been started
+        answers = nested.fetch(url, 3)
         assert [answer["status"] for answer in answers] == [200] * 3
         (refused,) = nested.fetch("http://127.0.0.1:9/")
         assert refused["status"] == 0 and "refused" in refused["error"]

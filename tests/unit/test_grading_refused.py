@@ -43,6 +43,8 @@ OURS = [
     (403, "Forbidden", 'pods "a" is forbidden: not yet ready to handle request'),
     (403, "Forbidden", 'pods "a" is forbidden: status unknown for quota: hello-k8s, resources: pods'),
     (403, "Forbidden", f'pods "a" is {TERMINATING}'),
+    (403, "Forbidden", 'pods "a" is forbidden: error looking up service account ns/default: serviceaccount "default" '
+        'not found'),
     (404, "NotFound", 'namespaces "ns" not found'),
 ]  # fmt: skip
 THEIRS = [
@@ -51,6 +53,8 @@ THEIRS = [
     (403, "Forbidden", 'pods "a" is forbidden: violates PodSecurity "baseline:latest": seLinuxOptions (pod set '
         'forbidden securityContext.seLinuxOptions: type "not yet ready to handle request")'),
     (403, "Forbidden", f'pods "a" is forbidden: violates PodSecurity: type "x is {TERMINATING}"'),
+    (403, "Forbidden", 'pods "a" is forbidden: error looking up service account ns/mine: serviceaccount "mine" not '
+        'found'),
     (404, "NotFound", 'no matches for kind "namespaces" in version "ns not found"'),
     (404, "NotFound", 'namespaces "other" not found'),
 ]  # fmt: skip
@@ -70,6 +74,8 @@ class Server:
         if self.answers:
             raise ApiError(*self.answers.pop(0))
         self.created.append(title(obj))
+
+    apply = create
 
 
 @pytest.fixture
@@ -99,6 +105,20 @@ def test_what_the_server_cant_do_is_tried_again_and_then_ours(applied, answer):
         applied(Server(answer, answer, answer))
     with pytest.raises(ApiError):
         refused_by_server(ApiError(*answer), "a.yaml", "Pod/a", "ns")
+
+
+@pytest.mark.parametrize("answer", OURS)
+def test_what_is_given_is_tried_again_too(tmp_path, monkeypatch, answer):
+    monkeypatch.setattr(replay, "_PAUSES", (0.001, 0.001))
+    monkeypatch.setattr(replay, "settle", lambda *_, **__: None)
+    (tmp_path / "back.yaml").write_text(json.dumps(SERVICE))
+    given = SimpleNamespace(given=("back.yaml",), settle=1)
+    lab = SimpleNamespace(id="x", namespace="live", files=dict, folder=tmp_path, replay=given)
+    server = Server(answer, answer)
+    replay.apply_given(lab, server, "ns")
+    assert server.created == ["Service/back"]
+    with pytest.raises(ApiError):
+        replay.apply_given(lab, Server(*[answer] * 3), "ns")
 
 
 @pytest.mark.parametrize("answer", THEIRS)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from hello_k8s import paths, selftest
+from hello_k8s import notebooks, paths, selftest
 from hello_k8s.errors import CommandFailed, MachineError
 from hello_k8s.machine import install
 from hello_k8s.machine.cluster import Cluster
@@ -96,3 +97,16 @@ def test_engine_and_cluster_are_there_before_pytest_begins(monkeypatch: pytest.M
     monkeypatch.setattr(selftest, "_remove", lambda: done.append("removed"))
     assert selftest.run(SILENT) == 0
     assert done == ["chromium", "machine", "pytest", "removed"]
+
+
+def test_notebooks_find_no_profile_of_the_users(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, str] = {}
+
+    def pytest_run(argv: list[str], *, env: dict[str, str], **_: object) -> subprocess.CompletedProcess[str]:
+        given.update(env)
+        return subprocess.CompletedProcess(argv, 0)
+
+    monkeypatch.setattr(selftest.subprocess, "run", pytest_run)
+    selftest._pytest(["notebooks/ko/ch1/build.ipynb"])
+    assert {name: given.get(name) for name in notebooks.own_folders()} == notebooks.own_folders()
+    assert given["HELLO_K8S_STATE"] == str(home / "state"), "and everything else is as it was"
