@@ -9,8 +9,13 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import settings
 
 from hello_k8s import selftest
+
+# The time that an example takes says nothing on a busy machine; the rest as Hypothesis itself has it, here or in CI.
+settings.register_profile("ours", parent=settings.get_profile(settings.get_current_profile_name()), deadline=None)
+settings.load_profile("ours")
 
 # As under `./hello-k8s test`: a test that passes by hand passes there, and none ever meets a learner's cluster.
 for _name in ("HELLO_K8S_CLUSTER", "HELLO_K8S_ENGINE"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import sys
 import traceback
@@ -19,6 +20,9 @@ INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command in `argv` (the process's own by default) and end the process with its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Where the locale has no Korean, no bug is reported for it; stderr does so by itself.
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:] if argv is None else argv))
 
 

@@ -81,6 +81,9 @@ class Watch:
             params["resourceVersion"] = version
         self._connection = connection = self._open()
         connection.timeout = seconds + 0.5
+        connection.connect()
+        if self._closed:  # before there was a socket to shut
+            return
         connection.request("GET", self._path(params), headers=self._headers)
         answer = connection.getresponse()
         if answer.status >= 400:

@@ -45,6 +45,15 @@ fails = ["second"]
 misconception = { ko = "다름", en = "Other" }
 """
 
+
+@pytest.fixture(autouse=True)
+def english_and_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts as the tests know them, whatever the locale of who runs them and the colours that a CI system asks for."""
+    monkeypatch.setenv("HELLO_K8S_LANG", "en")
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "PY_COLORS"):
+        monkeypatch.delenv(name, raising=False)
+
+
 FILES = {
     "lab.toml": LAB_TOML,
     "README.ko.md": "# 작은 실습\n\n```bash\ndocker build .   # 빌드\n```\n",

@@ -54,7 +54,7 @@ def test_three(submission, eventually):
     if answer == "once" and COUNT.read_text().count("once") < 2:
         raise RuntimeError("a hiccup of ours")
     if answer == "slow":
-        time.sleep(30)
+        time.sleep(50)
     assert answer in ("3", "once"), f"{{answer}} isn't three"
 """
 

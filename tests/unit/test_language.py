@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import string
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,3 +141,12 @@ def test_an_unknown_sentence_is_a_bug() -> None:
         language.t("core.nowhere")
     with pytest.raises(KeyError):
         language.t("catalog.kind")
+
+
+def test_a_terminal_without_korean_is_no_bug(home: Path) -> None:
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(PACKAGE.parent)}
+    listed = subprocess.run(
+        [sys.executable, "-m", "hello_k8s", "lab", "list", "--lang", "ko"],
+        capture_output=True, text=True, env={**os.environ, **plain}, cwd=home, timeout=120,
+    )  # fmt: skip
+    assert listed.returncode == 0 and "ch1/multi-stage" in listed.stdout and not listed.stderr

@@ -145,3 +145,17 @@ def test_nbval_compares_outputs_with_the_recorded_ones(small: Lab, monkeypatch: 
 
     assert notebooks._nbval(good, SILENT) == []
     assert any("Cell 1" in text for text in notebooks._nbval(bad, SILENT))
+
+
+@pytest.mark.parametrize(
+    ("root", "text", "named"),
+    [
+        ("/home/kim/k8s", "made /home/kim/k8s", True),
+        ("/home/kim/k8s", "/home/kim/k8s/labs", True),
+        ("/home/kim/k8s", "/home/kim/k8s-two and /home/kim/k8s.old", False),
+        ("/app", "WORKDIR /app", False),  # a checkout in a container; the text is the Dockerfile's
+    ],
+)
+def test_the_checkouts_own_path(monkeypatch: pytest.MonkeyPatch, root: str, text: str, named: bool) -> None:
+    monkeypatch.setattr(paths, "ROOT", Path(root))
+    assert notebooks._names_this_checkout(text) is named

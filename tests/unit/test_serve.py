@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import os
 import socket
 import subprocess
 import sys
@@ -66,7 +67,9 @@ def test_a_port_in_use(port: int) -> None:
     assert serve.free_port(port, strict=False) != port
 
 
-def test_the_book_is_served_on_this_machine_alone(tmp_path: Path) -> None:
+def test_the_book_is_served_on_this_machine_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Beside another book server: that one would answer at the usual port.
+    monkeypatch.setattr(serve, "BOOK_PORT", 10_000 + 40 * (os.getpid() % 1000))
     (tmp_path / "en").mkdir()
     (tmp_path / "en" / "404.html").write_text("our own page")
     with serve.book_server(tmp_path) as address:
