@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,16 +133,18 @@ def _tags(cell: Any) -> list[str]:
     return sorted(cell.metadata.get("tags", ()))
 
 
-def refresh(lab: Lab, progress: Progress = SILENT) -> list[Path]:
+def refresh(lab: Lab, progress: Progress = SILENT, prepare: Callable[[], object] = lambda: None) -> list[Path]:
     """Run the Korean notebook and write its outputs into both languages; returns the files written.
 
-    Raises HelloError, having written nothing, where the languages' code differs or a cell fails.
+    `prepare` makes the machine ready before it runs. Raises HelloError, having written nothing, where the languages'
+    code differs or a cell fails.
     """
     notebooks = {language: _read(_existing(file_of(lab, language))) for language in LANGUAGES}
     different = list(_differences(lab.id, *notebooks.values(), outputs=False))
     if different:
         raise HelloError(different[0], next=t("lab.notebook.cell_failed_next", section=lab.id))
     file = file_of(lab, RUN)
+    prepare()
     with progress.step(t("lab.notebook.step_run", file=_name(file)), 60):
         _execute(notebooks[RUN], file, lab)
     recorded = [cell for cell in notebooks[RUN].cells if cell.cell_type == "code"]
@@ -236,14 +238,16 @@ def _write(notebook: Any, file: Path) -> Path:
     return files.write(file, text)
 
 
-def check(lab: Lab, progress: Progress = SILENT) -> list[str]:
+def check(lab: Lab, progress: Progress = SILENT, prepare: Callable[[], object] = lambda: None) -> list[str]:
     """Everything wrong with a section's notebooks: as they are, and run as tests in both languages.
 
-    A run that leaves containers, volumes, networks, images or namespaces behind is a problem too.
+    `prepare` makes the machine ready before they run. A run that leaves containers, volumes, networks, images or
+    namespaces behind is a problem too.
     """
     found = problems(lab)
     if found:
         return found
+    prepare()
     before = things()
     for language in LANGUAGES:
         file = file_of(lab, language)

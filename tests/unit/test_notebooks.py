@@ -159,3 +159,21 @@ def test_nbval_compares_outputs_with_the_recorded_ones(small: Lab, monkeypatch: 
 def test_the_checkouts_own_path(monkeypatch: pytest.MonkeyPatch, root: str, text: str, named: bool) -> None:
     monkeypatch.setattr(paths, "ROOT", Path(root))
     assert notebooks._names_this_checkout(text) is named
+
+
+@pytest.mark.parametrize("command", ["check", "refresh"])
+def test_the_machine_is_made_ready_or_named_before_a_cell_runs(
+    small: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """Without a cluster every cell failed, one line each, and none said why."""
+    from hello_k8s import cli
+    from hello_k8s.errors import MachineError
+    from hello_k8s.workspace import readiness
+
+    def machine(lab: Lab, *_: object) -> None:
+        raise MachineError(f"no cluster for {lab.id}", next="./hello-k8s start")
+
+    monkeypatch.setattr(readiness, "machine", machine)
+    both(small, LOAD)
+    assert cli.run(["notebooks", command, "ch1/small"]) != 0
+    assert "no cluster for ch1/small" in capsys.readouterr().err
