@@ -36,6 +36,7 @@ from hello_k8s.grading.slots import Slot
 from hello_k8s.grading.verdict import CheckResult, Kind, Result, Texts, Unmet, worst
 from hello_k8s.grading.waiting import eventually
 from hello_k8s.language import both, t
+from hello_k8s.machine.isolation import wait_for_quota
 from hello_k8s.machine.nodes import find_nodes
 from hello_k8s.machine.traffic import rules_are_written
 from hello_k8s.progress import SILENT, Progress
@@ -269,6 +270,7 @@ class Attempt:
             self.cluster.prepare_namespace(slot.name, labels=labels)
             replay.remove_leftovers(self.api, slot.name)
             replay.apply_given(self.lab, self.api, slot.name, images)
+            wait_for_quota(self.api, slot.name)
             slot.remember(replay.prepare_account(self.api, slot.name), replay.given_objects(self.lab))
         except BaseException:
             slot.discard()

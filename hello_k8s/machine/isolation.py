@@ -9,14 +9,14 @@ import json
 import re
 import tarfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hello_k8s.errors import ClusterError
 from hello_k8s.language import both, t
 from hello_k8s.machine import kindconfig
 from hello_k8s.machine.engine import Engine
-from hello_k8s.machine.kubeapi import ApiError, KubeApi
+from hello_k8s.machine.kubeapi import ApiError, KubeApi, NotYet
 from hello_k8s.machine.nodes import Node
 
 Object = dict[str, Any]
@@ -153,6 +153,22 @@ def _service(api: KubeApi, name: str, namespace: str) -> str:
 def _api_address(api: KubeApi) -> str:
     slices = api.get("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes")
     return str(slices["endpoints"][0]["addresses"][0])
+
+
+def wait_for_quota(api: KubeApi, namespace: str) -> None:
+    """Until the quota of `namespace` binds: the API server enforces what is in its status, which its controller writes
+    a moment later (ResourceQuota v1), and lets everything in until then. Raises ClusterError.
+    """
+
+    def binds(quota: Mapping[str, Any]) -> bool:
+        return quota["spec"]["hard"].keys() <= quota.get("status", {}).get("hard", {}).keys()
+
+    try:
+        api.wait("ResourceQuota", "hello-k8s", namespace, binds, _ACTIVE_SECONDS)
+    except NotYet as late:
+        raise ClusterError(
+            t("isolation.not_active", seconds=_ACTIVE_SECONDS), why=str(late), next=t("cluster.not_created_next")
+        ) from late
 
 
 def _wait_until_active(api: KubeApi) -> None:

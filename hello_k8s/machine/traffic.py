@@ -26,6 +26,12 @@ _METRIC = re.compile(r"rules_last(_queued)?_timestamp_seconds(\{[^}]*\})? (\S+)"
 _UNTIL_ROUTED = 'for way in "$@"; do until ip route | grep -qF "$way "; do sleep 0.1; done; done'
 
 
+def wait(api: KubeApi, engine: Engine, nodes: Sequence[Node]) -> None:
+    """Until nodes that were started send as the API says now. Raises ClusterError where a route doesn't come."""
+    wait_for_routes(api, engine, nodes)
+    wait_for_rules(engine, nodes)
+
+
 def wait_for_routes(api: KubeApi, engine: Engine, nodes: Sequence[Node]) -> None:
     """Until every node has a route to every other's Pods, by its address of now: a node that was started may have
     got another. Nothing to wait for where the Pod network isn't ours. Raises ClusterError where one doesn't come.

@@ -5,11 +5,12 @@ import re
 import pytest
 import yaml
 
+from hello_k8s.errors import ClusterError
 from hello_k8s.grading.diagnosis import Seen, diagnose
 from hello_k8s.grading.replay import prepare_account, refused_by_server
 from hello_k8s.language import both
 from hello_k8s.machine import isolation, kindconfig
-from hello_k8s.machine.kubeapi import ApiError, KubeApi
+from hello_k8s.machine.kubeapi import ApiError, KubeApi, NotYet
 
 KEYS = re.findall(r"- message: (\w+)", kindconfig.text("admission.yaml"))
 
@@ -87,3 +88,25 @@ def test_a_submission_is_applied_as_itself():
         "Impersonate-User": "system:serviceaccount:ch2-service-1a2b3c4d:submission",
         "Impersonate-Group": "hello-k8s.org:submissions",
     }
+
+
+@pytest.mark.parametrize(
+    ("status", "binds"),
+    [
+        ({}, False),  # its controller hasn't seen it yet: everything would be let in
+        ({"status": {"hard": {"pods": "30"}}}, False),  # the replay's own limits came after the first look
+        ({"status": {"hard": {"pods": "30", "requests.cpu": "2"}}}, True),
+    ],
+)
+def test_a_quota_binds_once_it_is_in_its_status(status, binds):
+    class Api:
+        def wait(self, kind, name, namespace, condition, timeout):
+            if not condition({"spec": {"hard": {"pods": "30", "requests.cpu": "2"}}, **status}):
+                raise NotYet(None, f"{kind} {namespace}/{name}")
+
+    if binds:
+        isolation.wait_for_quota(Api(), "ns")
+    else:
+        with pytest.raises(ClusterError) as late:
+            isolation.wait_for_quota(Api(), "ns")
+        assert "ResourceQuota ns/hello-k8s" in late.value.why
