@@ -111,7 +111,7 @@ def _problems_of_one(notebook: Any, name: str) -> Iterator[str]:
 def _names_this_checkout(text: str) -> bool:
     """Whether its path stands in `text`; one as short as /app stands in many that name no machine."""
     root = paths.ROOT
-    return len(root.parts) > 2 and re.search(re.escape(str(root)) + r"(?![\w.-])", text) is not None
+    return len(root.parts) > 2 and re.search(re.escape(str(root)) + r"(?![\w-]|\.\w)", text) is not None
 
 
 def _differences(section: str, one: Any, other: Any, *, outputs: bool = True) -> Iterator[str]:

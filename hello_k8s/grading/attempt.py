@@ -26,7 +26,7 @@ from hello_k8s.grading.built import BuiltImage
 from hello_k8s.grading.containers import Container
 from hello_k8s.grading.crowding import crowded_out
 from hello_k8s.grading.encodable import encodable, encodable_texts
-from hello_k8s.grading.final import at_rest
+from hello_k8s.grading.final import at_rest, rules_say
 from hello_k8s.grading.ground import Ground
 from hello_k8s.grading.limit import not_counted
 from hello_k8s.grading.nonce import CLASS, nonce_of
@@ -37,8 +37,6 @@ from hello_k8s.grading.verdict import CheckResult, Kind, Result, Texts, Unmet, w
 from hello_k8s.grading.waiting import eventually
 from hello_k8s.language import both, t
 from hello_k8s.machine.isolation import wait_for_quota
-from hello_k8s.machine.nodes import find_nodes
-from hello_k8s.machine.traffic import rules_are_written
 from hello_k8s.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -324,13 +322,7 @@ class Attempt:
         name = self.live().name
         # A look may be at a roll-out that the learner has just started; a replay's objects are all there.
         rest = None if self.mode == "look" or not set(on) <= _ABOUT_PODS else lambda: at_rest(self.api, name)
-        return eventually(fn, within, self.api, name, on, rest, self._rules_are_written)
-
-    def _rules_are_written(self) -> bool:
-        """Whether what Services say has reached the nodes; one that can't be asked isn't waited for."""
-        with contextlib.suppress(HelloError):
-            return rules_are_written(self.cluster.engine, find_nodes(self.cluster.engine, self.cluster.name))
-        return True
+        return eventually(fn, within, self.api, name, on, rest, rules_say(self.cluster, self.api, name))
 
     # -- the end
 

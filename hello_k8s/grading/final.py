@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from hello_k8s.grading.replay import NEVER_READY, STUCK, is_rolled_out, owner_of
 from hello_k8s.machine.kubeapi import KubeApi
+from hello_k8s.machine.nodes import find_nodes
 from hello_k8s.machine.ready import is_ready
+from hello_k8s.machine.traffic import Rules
+
+if TYPE_CHECKING:
+    from hello_k8s.machine.cluster import Cluster
 
 Object = Mapping[str, Any]
 #: A crashed container is started again: it may come up yet. The other reasons are about what is written down.
@@ -17,8 +22,7 @@ _FINAL_REASONS = STUCK - {"CrashLoopBackOff", "RunContainerError", "StartError",
 def at_rest(api: KubeApi, namespace: str) -> bool:
     """Whether every Pod is ready (or can't become it), every workload rolled out, every EndpointSlice complete.
 
-    Says nothing of the nodes' own rules, which follow the EndpointSlices within a second or so. Raises ApiError or
-    ClusterError where it can't look.
+    Says nothing of the nodes' own rules: see `rules_say`. Raises ApiError or ClusterError where it can't look.
     """
     pods = api.list("Pod", namespace)
     if not all(map(_is_final, pods)):
@@ -29,6 +33,24 @@ def at_rest(api: KubeApi, namespace: str) -> bool:
             if not is_rolled_out(workload) and f"{kind}/{workload['metadata']['name']}" not in final:
                 return False
     return _complete(api.list("Service", namespace), pods, api.list("EndpointSlice", namespace))
+
+
+def rules_say(cluster: Cluster, api: KubeApi, namespace: str) -> Callable[[float], bool]:
+    """Whether the nodes' own rules say what the EndpointSlices of `namespace` said at a moment (seconds since the
+    epoch), by which to ask it: they follow within a second, on a busy machine within seconds. Where nothing could be
+    sent to, they make no difference. The answer raises what asking the engine and the API does.
+    """
+    rules: list[Rules] = []
+
+    def say(since: float) -> bool:
+        slices = api.list("EndpointSlice", namespace)
+        if not any(end.get("conditions", {}).get("ready") for one in slices for end in one.get("endpoints") or ()):
+            return True
+        if not rules:
+            rules.append(Rules(cluster.engine, find_nodes(cluster.engine, cluster.name)))
+        return rules[0].say(since)
+
+    return say
 
 
 def _is_final(pod: Object) -> bool:

@@ -40,9 +40,7 @@ _EXAMPLES = re.compile(r",?\s*\((?:e\.g\. [^)]*|regex used for validation is )'.
 #: How a refusal begins that has nothing to do with what is in the manifest.
 _OURS = re.compile(
     r'[^ ]+(?: "[^" ]*")? is forbidden: (?:User "[^" ]*" cannot impersonate |not yet ready to handle request'
-    r"|unable to create new content in namespace [^ ]+ because it is being terminated|status unknown for quota: "
-    # until a new namespace has it; one that the manifest names is the manifest's
-    r'|error looking up service account [^ /]+/default: serviceaccount "default" not found)'
+    r"|unable to create new content in namespace [^ ]+ because it is being terminated|status unknown for quota: )"
 )
 #: Seconds to wait before the next try where the API server only couldn't do it at that moment.
 _PAUSES = (0.2, 0.4, 0.8, 1.6)

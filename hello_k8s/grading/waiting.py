@@ -41,6 +41,8 @@ _REST = 0.1
 #: Seconds for which everything has to be at rest until nobody waits on. kube-proxy writes a change into a node's
 #: rules within a second (its minSyncPeriod) and the time that this takes: on a busy machine, seconds.
 STILL = 2.0
+#: Seconds after which it is asked again whether it has.
+_WRITTEN_AGAIN = 1.0
 
 
 def eventually(
@@ -50,15 +52,14 @@ def eventually(
     namespace: str = "",
     on: Sequence[str] = (),
     at_rest: Callable[[], bool] | None = None,
-    written: Callable[[], bool] | None = None,
+    written: Callable[[float], bool] | None = None,
     rest: float = _REST,
 ) -> T:
     """Call `fn` until it raises no AssertionError (and returns no False), and return what it returned.
 
     Tried again when an object of the kinds `on` changes in `namespace`, `rest` seconds after the last try at the
     earliest, and every TICK. After `within` seconds the last AssertionError is raised, with a note of how long was
-    waited; at once where `at_rest` has been true for STILL seconds without an event and all is `written` that follows
-    from it (asked last, it costs more): then nothing that is waited for can come any more.
+    waited; at once where nothing that is waited for can come any more: see `_Stillness`.
     """
     begun = time.monotonic()
     deadline = begun + within
@@ -66,34 +67,66 @@ def eventually(
         return _called(fn)
     except AssertionError as error:
         last = error
-    still_since: float | None = None
+    stillness = _Stillness(at_rest, written)
     # Without a cluster it is a container that is waited for, for seconds: who had to wait for the place again would
     # look later than `within`, or not, as the neighbours are.
     with _changes(api, namespace, on, within) as changed, PLACE.given_back() if api else contextlib.nullcontext():
         while (left := deadline - time.monotonic()) > 0:
             if changed.wait(min(TICK, left)):
-                still_since = None
+                stillness.ends()
             changed.clear()
             with PLACE.taken():
                 try:
                     return _called(fn)
                 except AssertionError as error:
                     last = error
-                if at_rest is not None:
-                    if not at_rest():
-                        still_since = None
-                    elif still_since is None:
-                        still_since = time.monotonic()
-                    elif time.monotonic() - still_since < STILL:
-                        pass
-                    elif written is not None and not written():
-                        still_since = None
-                    else:
-                        last.add_note(Note(both("grading.at_rest", seconds=f"{time.monotonic() - begun:.0f}")))
-                        raise last
+                if stillness.is_all():
+                    # what was still on its way at the last try has arrived since
+                    try:
+                        return _called(fn)
+                    except AssertionError as error:
+                        last = error
+                    last.add_note(Note(both("grading.at_rest", seconds=f"{time.monotonic() - begun:.0f}")))
+                    raise last
             time.sleep(rest)
     last.add_note(Note(both("grading.within", seconds=f"{within:g}")))
     raise last
+
+
+class _Stillness:
+    """Whether nothing can come any more: `at_rest` has been true for STILL seconds without an event, and all is
+    `written` (asked with the moment since when it has, in seconds since the epoch) that follows from it.
+    """
+
+    def __init__(self, at_rest: Callable[[], bool] | None, written: Callable[[float], bool] | None) -> None:
+        self._at_rest = at_rest
+        self._written = written
+        self._since: tuple[float, float] | None = None
+        self._ask = 0.0
+
+    def ends(self) -> None:
+        """Something has changed."""
+        self._since = None
+
+    def is_all(self) -> bool:
+        if self._at_rest is None:
+            return False
+        if not self._at_rest():
+            self._since = None
+            return False
+        now = time.monotonic()
+        if self._since is None:
+            self._since = now, time.time()
+        began, moment = self._since
+        if now - began < STILL:
+            return False
+        if self._written is None:
+            return True
+        if now < self._ask:  # it is dearer to ask
+            return False
+        written = self._written(moment)
+        self._ask = time.monotonic() + _WRITTEN_AGAIN
+        return written
 
 
 def _called(fn: Callable[[], T]) -> T:

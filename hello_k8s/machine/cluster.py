@@ -221,7 +221,7 @@ class Cluster:
             self._forget_pause(nodes)
             self._ensure_kubeconfig(nodes)
             ready.wait(self.api(), len(nodes), progress, start=start)
-            traffic.wait(self.api(), self.engine, nodes)
+            traffic.wait(self.api(), self.engine, nodes, NETWORK)
 
     def _docker(self, verb: str, nodes: Iterable[Node], *options: str) -> None:
         names = [node.name for node in nodes]

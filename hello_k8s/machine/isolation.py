@@ -18,6 +18,7 @@ from hello_k8s.machine import kindconfig
 from hello_k8s.machine.engine import Engine
 from hello_k8s.machine.kubeapi import ApiError, KubeApi, NotYet
 from hello_k8s.machine.nodes import Node
+from hello_k8s.machine.traffic import network_is_ours
 
 Object = dict[str, Any]
 
@@ -108,8 +109,7 @@ def ensure(api: KubeApi, engine: Engine, nodes: Sequence[Node]) -> str:
 
 def _isolate_nodes(api: KubeApi, engine: Engine, nodes: Sequence[Node]) -> bool:
     """Install the plugin and its rules on every node; False where the Pod network isn't ours."""
-    ours = api.request("GET", "/apis/apps/v1/namespaces/kube-system/daemonsets/hello-k8s-network")
-    if ours.status_code == 404:
+    if not network_is_ours(api):
         return False
     words = {"POD_SUBNET": _pod_subnet(api), "DNS": _service(api, "kube-dns", "kube-system")}
     words["API"] = _service(api, "kubernetes", "default")

@@ -87,7 +87,7 @@ def _wait_for_what_served(api: KubeApi, start: Start) -> None:
         api, "Pod", None, {}, lambda found: not any(_remembered(pod, start) for pod in found.values()),
         _SERVED_SECONDS, pods,
     )  # fmt: skip
-    now = {name: pod["status"].get("podIP") for name, pod in pods.items()}
+    now = {name: {each["ip"] for each in pod["status"].get("podIPs", ())} for name, pod in pods.items()}
     _happens(api, "EndpointSlice", None, {}, lambda found: not _stale(found.values(), now), _SLICES_SECONDS)
 
 
@@ -96,12 +96,12 @@ def _remembered(pod: Mapping[str, Any], start: Start) -> bool:
     return is_ready(pod) and start.ended(pod) and _MIRROR not in pod["metadata"].get("annotations", {})
 
 
-def _stale(slices: Iterable[Mapping[str, Any]], addresses: Mapping[str, str | None]) -> bool:
-    """Whether a Service still sends to an address that its Pod (namespace/name → address) no longer has."""
+def _stale(slices: Iterable[Mapping[str, Any]], addresses: Mapping[str, set[str]]) -> bool:
+    """Whether a Service still sends to an address that its Pod (namespace/name → addresses) no longer has."""
     for one in slices:
         for endpoint in one.get("endpoints") or []:
-            address = addresses.get(_target(endpoint))
-            if address and endpoint["conditions"].get("ready") and address not in endpoint["addresses"]:
+            now = addresses.get(_target(endpoint))
+            if now and endpoint["conditions"].get("ready") and not now.issuperset(endpoint["addresses"]):
                 return True
     return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Sequence
@@ -15,30 +16,38 @@ from hello_k8s.machine.nodes import Node
 _ROUTES_SECONDS = 60
 _RULES_SECONDS = 15
 _LOOK_SECONDS = 0.2
-#: When a change of Services was last queued, and when rules were last written (pkg/proxy/metrics of Kubernetes); a
-#: node that hasn't kube-proxy, or isn't reached in a second, says nothing.
+#: What kube-proxy has been told and has written (pkg/proxy/metrics of Kubernetes). Ends with curl's own code: 28 where
+#: it took too long, 7 where nothing listens.
 _METRICS = (
-    "curl --silent --max-time 1 http://127.0.0.1:10249/metrics"
-    " | grep '^kubeproxy_sync_proxy_rules_last\\(_queued\\)\\?_timestamp_seconds'"
+    "curl --silent --max-time 5 http://127.0.0.1:10249/metrics | grep '^kubeproxy_sync_proxy_rules_';"
+    ' echo "curl ${PIPESTATUS[0]}"'
 )
-_METRIC = re.compile(r"rules_last(_queued)?_timestamp_seconds(\{[^}]*\})? (\S+)")
+_PENDING = re.compile(r"^kubeproxy_sync_proxy_rules_(?:service|endpoint)_changes_pending\S* [^0]", re.MULTILINE)
+_MOMENT = re.compile(r"^kubeproxy_sync_proxy_rules_last(_queued)?_timestamp_seconds(\{[^}]*\})? (\S+)$", re.MULTILINE)
+_TOO_BUSY = "curl 28"
 #: Nothing tells of a route that comes: looked at ten times a second.
 _UNTIL_ROUTED = 'for way in "$@"; do until ip route | grep -qF "$way "; do sleep 0.1; done; done'
 
 
-def wait(api: KubeApi, engine: Engine, nodes: Sequence[Node]) -> None:
+def wait(api: KubeApi, engine: Engine, nodes: Sequence[Node], network: str) -> None:
     """Until nodes that were started send as the API says now. Raises ClusterError where a route doesn't come."""
-    wait_for_routes(api, engine, nodes)
+    wait_for_routes(api, engine, nodes, network)
     wait_for_rules(engine, nodes)
 
 
-def wait_for_routes(api: KubeApi, engine: Engine, nodes: Sequence[Node]) -> None:
-    """Until every node has a route to every other's Pods, by its address of now: a node that was started may have
-    got another. Nothing to wait for where the Pod network isn't ours. Raises ClusterError where one doesn't come.
+def network_is_ours(api: KubeApi) -> bool:
+    """Whether the Pod network is that of the image built here (images/node), not kind's or another."""
+    return api.request("GET", "/apis/apps/v1/namespaces/kube-system/daemonsets/hello-k8s-network").status_code != 404
+
+
+def wait_for_routes(api: KubeApi, engine: Engine, nodes: Sequence[Node], network: str) -> None:
+    """Until every node has a route to every other's Pods, by its address of now on `network` (docker's): a node that
+    was started may have got another. Nothing to wait for where the Pod network isn't ours. Raises ClusterError where
+    one doesn't come.
     """
-    if api.request("GET", "/apis/apps/v1/namespaces/kube-system/daemonsets/hello-k8s-network").status_code == 404:
+    if not network_is_ours(api):
         return
-    addresses = _addresses(engine, nodes)
+    addresses = _addresses(engine, nodes, network)
     ways = {
         node["metadata"]["name"]: f"{node['spec']['podCIDR']} via {addresses[node['metadata']['name']]}"
         for node in api.list("Node")
@@ -58,32 +67,54 @@ def wait_for_routes(api: KubeApi, engine: Engine, nodes: Sequence[Node]) -> None
             )
 
 
-def _addresses(engine: Engine, nodes: Sequence[Node]) -> dict[str, str]:
-    """name → IPv4 address on the cluster's network."""
-    template = "{{.Name}} {{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
-    printed = engine.run("container", "inspect", "--format", template, *(node.name for node in nodes)).stdout
-    words = [line.split() for line in printed.splitlines()]
-    return {name.lstrip("/"): address for name, address, *_ in words}
+def _addresses(engine: Engine, nodes: Sequence[Node], network: str) -> dict[str, str]:
+    """name → IPv4 address on `network`, of the nodes that have one."""
+    names = [node.name for node in nodes]
+    template = "{{.Name}} {{json .NetworkSettings.Networks}}"
+    found = {}
+    for line in engine.run("container", "inspect", "--format", template, *names).stdout.splitlines():
+        name, _, networks = line.partition(" ")
+        found[name.lstrip("/")] = json.loads(networks).get(network, {}).get("IPAddress", "")
+    return {name: address for name, address in found.items() if address}
 
 
-def rules_are_written(engine: Engine, nodes: Sequence[Node]) -> bool:
-    """Whether no node's kube-proxy has a change yet to write; it writes once a second, later where much goes on.
+class Rules:
+    """What the kube-proxies of `nodes` have written into the nodes' rules of what they were told."""
 
-    Nodes that can't say count as done.
-    """
-    for node in nodes:
-        printed = engine.run("exec", node.name, "bash", "-c", _METRICS, check=False, timeout=30).stdout
-        moments: dict[str, dict[str, float]] = {}
-        for queued, family, value in _METRIC.findall(printed):
-            moments.setdefault(family, {})[queued] = float(value)
-        if any(each.get("_queued", 0.0) > each.get("", 0.0) for each in moments.values()):
+    def __init__(self, engine: Engine, nodes: Sequence[Node]) -> None:
+        self._engine = engine
+        self._nodes = nodes
+        self._written: dict[str, set[str]] = {}
+
+    def say(self, since: float) -> bool:
+        """Whether every node's rules say what Services said at `since` (seconds since the epoch): nothing waits there
+        to be written, or writing has ended twice since then, as it does all the time where others change Services.
+
+        A node without a kube-proxy that tells counts as one whose do; one too busy to tell doesn't.
+        """
+        return all([self._node_says(node, since) for node in self._nodes])
+
+    def _node_says(self, node: Node, since: float) -> bool:
+        told = self._engine.run("exec", node.name, "bash", "-c", _METRICS, check=False, timeout=30).stdout
+        if _TOO_BUSY in told:
             return False
-    return True
+        moments: dict[str, dict[str, float]] = {}
+        for queued, family, value in _MOMENT.findall(told):
+            moments.setdefault(family, {})[queued] = float(value)
+            if not queued and float(value) > since:
+                self._written.setdefault(f"{node.name} {family}", set()).add(value)
+        waiting = _PENDING.search(told) is not None
+        return all(
+            not (waiting or each.get("_queued", 0.0) > each.get("", 0.0))
+            or len(self._written.get(f"{node.name} {family}", ())) > 1
+            for family, each in moments.items()
+        )
 
 
 def wait_for_rules(engine: Engine, nodes: Sequence[Node]) -> None:
-    """Until `rules_are_written`, for some seconds: where Services change all the time, one is always behind."""
+    """Until the nodes' rules say what Services say now, for some seconds."""
+    rules, now = Rules(engine, nodes), time.time()
     until = time.monotonic() + _RULES_SECONDS
-    while not rules_are_written(engine, nodes) and time.monotonic() < until:
+    while not rules.say(now) and time.monotonic() < until:
         # Nothing tells of it.
         time.sleep(_LOOK_SECONDS)

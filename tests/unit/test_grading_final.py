@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from hello_k8s.grading import waiting
+from hello_k8s.grading import final, waiting
 from hello_k8s.grading.final import at_rest
 from hello_k8s.grading.replay import NEVER_READY
 from hello_k8s.grading.waiting import eventually
@@ -101,22 +102,64 @@ def test_gives_up_early_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0.3 <= time.monotonic() - begun < 5
 
 
-def test_at_rest_means_that_the_nodes_rules_are_written_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine's kube-proxy is seconds behind the EndpointSlices: a right answer failed by it."""
-    monkeypatch.setattr(waiting, "TICK", 0.02)
-    monkeypatch.setattr(waiting, "STILL", 0.05)
-    asked: list[bool] = []
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in (("TICK", 0.02), ("STILL", 0.05), ("_WRITTEN_AGAIN", 0.02)):
+        monkeypatch.setattr(waiting, name, seconds)
 
-    def written() -> bool:
-        asked.append(len(asked) >= 2)
-        return asked[-1]
+
+@pytest.mark.usefixtures("quick")
+def test_at_rest_means_that_the_nodes_rules_are_written_too() -> None:
+    """A busy machine's kube-proxy is seconds behind the EndpointSlices: a right answer failed by it."""
+    asked: list[float] = []
+
+    def written(since: float) -> bool:
+        asked.append(since)
+        return len(asked) > 2
 
     def never() -> None:
         raise AssertionError("refused")
 
+    begun = time.time()
     with pytest.raises(AssertionError):
         eventually(never, 30, at_rest=lambda: True, written=written)
-    assert asked == [False, False, True]
+    assert len(asked) == 3 and begun <= asked[0] == asked[2] <= time.time()
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_came_while_it_was_asked_whether_it_had_counts() -> None:
+    come: list[bool] = []
+
+    def comes() -> str:
+        assert come, "refused"
+        return "answer"
+
+    def written(since: float) -> bool:
+        come.append(True)
+        return True
+
+    assert eventually(comes, 30, at_rest=lambda: True, written=written) == "answer"
+
+
+def test_rules_are_asked_only_where_something_could_be_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    class Rules:
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def say(self, since: float) -> bool:
+            asked.append(since)
+            return False
+
+    monkeypatch.setattr(final, "Rules", Rules)
+    monkeypatch.setattr(final, "find_nodes", lambda *_: [])
+    cluster = SimpleNamespace(engine=None, name="x")
+    for slices in ([], [slice_of()], [slice_of(a=False)]):
+        assert final.rules_say(cluster, Fake(EndpointSlice=slices), "n")(7.0)  # type: ignore[arg-type]
+    assert asked == []
+    assert not final.rules_say(cluster, Fake(EndpointSlice=[slice_of(a=True)]), "n")(7.0)  # type: ignore[arg-type]
+    assert asked == [7.0]
 
 
 def test_without_a_cluster_the_place_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

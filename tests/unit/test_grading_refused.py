@@ -43,8 +43,6 @@ OURS = [
     (403, "Forbidden", 'pods "a" is forbidden: not yet ready to handle request'),
     (403, "Forbidden", 'pods "a" is forbidden: status unknown for quota: hello-k8s, resources: pods'),
     (403, "Forbidden", f'pods "a" is {TERMINATING}'),
-    (403, "Forbidden", 'pods "a" is forbidden: error looking up service account ns/default: serviceaccount "default" '
-        'not found'),
     (404, "NotFound", 'namespaces "ns" not found'),
 ]  # fmt: skip
 THEIRS = [
@@ -53,8 +51,6 @@ THEIRS = [
     (403, "Forbidden", 'pods "a" is forbidden: violates PodSecurity "baseline:latest": seLinuxOptions (pod set '
         'forbidden securityContext.seLinuxOptions: type "not yet ready to handle request")'),
     (403, "Forbidden", f'pods "a" is forbidden: violates PodSecurity: type "x is {TERMINATING}"'),
-    (403, "Forbidden", 'pods "a" is forbidden: error looking up service account ns/mine: serviceaccount "mine" not '
-        'found'),
     (404, "NotFound", 'no matches for kind "namespaces" in version "ns not found"'),
     (404, "NotFound", 'namespaces "other" not found'),
 ]  # fmt: skip

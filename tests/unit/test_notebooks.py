@@ -152,6 +152,7 @@ def test_nbval_compares_outputs_with_the_recorded_ones(small: Lab, monkeypatch: 
     [
         ("/home/kim/k8s", "made /home/kim/k8s", True),
         ("/home/kim/k8s", "/home/kim/k8s/labs", True),
+        ("/home/kim/k8s", "It lies in /home/kim/k8s.", True),
         ("/home/kim/k8s", "/home/kim/k8s-two and /home/kim/k8s.old", False),
         ("/app", "WORKDIR /app", False),  # a checkout in a container; the text is the Dockerfile's
     ],

@@ -42,7 +42,7 @@ def pod(
         "metadata": {"namespace": "ns", "name": name, **metadata},
         "spec": {"nodeName": node},
         "status": {
-            "podIP": address,
+            "podIPs": [{"ip": address}],
             "conditions": [{"type": "Ready", "status": str(is_ready)}],
             "containerStatuses": [{"state": {"running": {"startedAt": started}} if started else {"waiting": {}}}],
         },
