@@ -6,7 +6,7 @@ import datetime
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from hello_k8s.errors import ClusterError
 from hello_k8s.language import t
@@ -30,8 +30,12 @@ _SERVED_SECONDS = 30
 #: The EndpointSlice controller gathers changes for a moment before it writes them.
 _SLICES_SECONDS = 2
 _LATE_MARKS_SECONDS = 0.5
+#: What an API server answers that can't do it at that moment, and what it gets until the next try.
+_NOT_NOW, _BREATH_SECONDS = {429, 500, 503, 504}, 0.1
 #: Kubelets renew their leases every 10 s, a quarter of nodeLeaseDurationSeconds.
 _LEASE_ROUND_SECONDS = 12
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def wait(
     if quick and all(is_ready(node) for node in api.list("Node")) and _all_serve(api.list("Pod", _SYSTEM, _DNS), None):
         return
     if start is not None:
-        _drop_old_leaders(api, start)
+        _unbroken(api, lambda: _drop_old_leaders(api, start))
     progress.line(t("cluster.waiting_nodes"))
     _until(
         api, "Node", None, {},
@@ -69,7 +73,7 @@ def wait(
             api, "Lease", _LEASES, {}, lambda found: all(_renewed(x, start.at) for x in found.values()), _NODES_SECONDS
         )
         _until(api, "Pod", _SYSTEM, _PROXY, lambda found: not any(map(start.ended, found.values())), _PODS_SECONDS)
-        _renew_dns(api)
+        _unbroken(api, lambda: _renew_dns(api))
     progress.line(t("cluster.waiting_dns"))
     _until(api, "Pod", _SYSTEM, _DNS, lambda found: _all_serve(found.values(), start), _PODS_SECONDS)
     if start is not None:
@@ -184,18 +188,26 @@ def _happens(
 ) -> bool:
     """Keep `name → object` on a watch until `done` of it (True) or `seconds` are over (False).
 
-    The name is `namespace/name` where the object has one. A control plane that has just come up may drop a
-    connection: then it is waited for and looked at anew.
+    The name is `namespace/name` where the object has one.
     """
-    found = {} if found is None else found
+    seen = {} if found is None else found
+    deadline = time.monotonic() + seconds
+    return _unbroken(api, lambda: _watched(api, kind, namespace, labels, done, deadline, seen), seconds)
+
+
+def _unbroken(api: KubeApi, do: Callable[[], T], seconds: float = _API_SECONDS) -> T:
+    """What `do` returns. It is called anew, for `seconds`, where a control plane that has just come up drops the
+    connection, or can't do it yet.
+    """
     deadline = time.monotonic() + seconds
     while True:
         try:
-            return _watched(api, kind, namespace, labels, done, deadline, found)
-        except ClusterError:
+            return do()
+        except (ClusterError, ApiError) as broken:
             left = deadline - time.monotonic()
-            if left <= 0:
+            if left <= 0 or (isinstance(broken, ApiError) and broken.status not in _NOT_NOW):
                 raise
+            time.sleep(_BREATH_SECONDS)
             wait_for_api(api, left)
 
 

@@ -276,6 +276,28 @@ def test_a_connection_lost_while_a_cluster_comes_up_is_taken_up_again(monkeypatc
         ready._happens(Api(), "Node", None, {}, lambda found: False, 0)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("status", [403, 500, 503])
+def test_what_an_api_server_cannot_do_yet_is_tried_again(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    """ "etcdserver: request timed out", in the first seconds after a start on a busy disk."""
+    from hello_k8s.machine import ready
+    from hello_k8s.machine.kubeapi import ApiError
+
+    monkeypatch.setattr(ready, "_BREATH_SECONDS", 0)
+    monkeypatch.setattr(ready, "wait_for_api", lambda api, seconds: None)
+    answers = [ApiError(status, "", "not now"), ApiError(status, "", "not now")]
+
+    def do() -> str:
+        if answers:
+            raise answers.pop()
+        return "done"
+
+    if status == 403:
+        with pytest.raises(ApiError):
+            ready._unbroken(None, do)  # type: ignore[arg-type]
+    else:
+        assert ready._unbroken(None, do) == "done"  # type: ignore[arg-type]
+
+
 class States:
     """An engine with nodes in these states, as `docker inspect` writes them."""
 
