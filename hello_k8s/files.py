@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 #: Characters of a file's name that its unfinished part keeps: three bytes each in Hangul, and a name may have 255.
 _LENGTH = 60
@@ -35,6 +36,15 @@ def locked(file: Path) -> Iterator[None]:
     with file.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def lock_if_free(stream: IO[Any]) -> bool:
+    """Hold the lock on this open file until it is closed, if nobody else holds it; returns whether it is ours now."""
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def write(file: Path, content: str | bytes | Iterable[bytes], mode: int = 0o666) -> Path:

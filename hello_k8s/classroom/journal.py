@@ -8,7 +8,6 @@ doesn't count.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import hashlib
 import json
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import hello_k8s
-from hello_k8s import catalog, paths, sources
+from hello_k8s import catalog, files, paths, sources
 from hello_k8s.catalog import Lab
 from hello_k8s.classroom.model import Entry, Row
 from hello_k8s.errors import UsageError
@@ -78,12 +77,8 @@ class Journal:
         """Read what is there and hold it against a second grader. Raises UsageError where one is at work."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with self.file.open("a+b") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UsageError(
-                    t("classroom.journal_busy", file=self.file), next=t("classroom.journal_busy_next")
-                ) from None
+            if not files.lock_if_free(stream):
+                raise UsageError(t("classroom.journal_busy", file=self.file), next=t("classroom.journal_busy_next"))
             stream.seek(0)
             whole = self._load(stream.read())
             stream.truncate(whole)

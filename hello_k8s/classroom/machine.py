@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import secrets
@@ -14,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO
 
-from hello_k8s import paths
+from hello_k8s import files, paths
 from hello_k8s.catalog import Lab
 from hello_k8s.errors import HelloError, UsageError
 from hello_k8s.grading.containers import WORKER
@@ -81,12 +80,9 @@ class ClassMachine:
         if not self.engine or self._lock:
             return
         stream = (paths.cache() / f"{self.engine.name}.lock").open("ab")
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not files.lock_if_free(stream):
             stream.close()
-            busy = t("classroom.engine_busy", name=self.engine.name)
-            raise UsageError(busy, next=t("classroom.engine_busy_next")) from None
+            raise UsageError(t("classroom.engine_busy", name=self.engine.name), next=t("classroom.engine_busy_next"))
         self._lock = stream
 
     def heal(self) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hello_k8s import catalog, paths
+from hello_k8s import catalog, files, paths
 from hello_k8s.catalog import Image
 from hello_k8s.errors import MachineError
 from hello_k8s.language import pick, t
@@ -201,9 +201,7 @@ def _locked(image: Image, progress: Progress) -> Iterator[None]:
     folder = paths.cache() / "build"
     folder.mkdir(exist_ok=True)
     with (folder / f"{image.id}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not files.lock_if_free(lock):
             progress.note(t("images.waiting", image=pick(image.title)))
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
