@@ -21,10 +21,15 @@ gateway() {
     echo "${found%% *}" | grep -E '^[0-9.]+$' || echo 0.0.0.0
 }
 
+# groups_of CONTROLLER UID: where a Pod's cgroup of it may be, one of its own (version 1) or one for all (version 2).
+groups_of() {
+    printf '%s\n' /sys/fs/cgroup/{"$1"/,}kubelet.slice/kubelet-kubepods.slice/{,*/}*-pod"${2//-/_}".slice
+}
+
 # note_processor UID NAMESPACE: for share-processor.sh; whole, or not there.
 note_processor() {
     local group
-    for group in /sys/fs/cgroup/{cpuacct/,}kubelet.slice/kubelet-kubepods.slice/{,*/}*-pod"${1//-/_}".slice; do
+    for group in $(groups_of cpuacct "$1"); do
         if [[ -e $group/cpuacct.usage || -e $group/cpu.stat ]]; then
             mkdir -p "$notes"
             printf '%s\n' "$2" "$group" >"$notes/.$1"
@@ -36,7 +41,7 @@ note_processor() {
 
 bound_memory() {
     local group limit
-    for group in /sys/fs/cgroup/{memory/,}kubelet.slice/kubelet-kubepods.slice/{,*/}*-pod"${1//-/_}".slice; do
+    for group in $(groups_of memory "$1"); do
         if [[ -e $group/memory.max ]]; then
             limit=$(<"$group/memory.max")
         elif [[ -e $group/memory.limit_in_bytes ]]; then
