@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hello_k8s.grading.replay import NEVER_READY, STUCK, is_rolled_out, owner_of
 from hello_k8s.machine.kubeapi import KubeApi
-from hello_k8s.machine.nodes import find_nodes
 from hello_k8s.machine.ready import is_ready
 from hello_k8s.machine.traffic import Rules
 
@@ -40,15 +40,13 @@ def rules_say(cluster: Cluster, api: KubeApi, namespace: str) -> Callable[[float
     epoch), by which to ask it: they follow within a second, on a busy machine within seconds. Where nothing could be
     sent to, they make no difference. The answer raises what asking the engine and the API does.
     """
-    rules: list[Rules] = []
+    rules = functools.cache(lambda: Rules(cluster.engine, cluster.nodes()))
 
     def say(since: float) -> bool:
         slices = api.list("EndpointSlice", namespace)
         if not any(end.get("conditions", {}).get("ready") for one in slices for end in one.get("endpoints") or ()):
             return True
-        if not rules:
-            rules.append(Rules(cluster.engine, find_nodes(cluster.engine, cluster.name)))
-        return rules[0].say(since)
+        return rules().say(since)
 
     return say
 

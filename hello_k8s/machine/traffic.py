@@ -79,9 +79,9 @@ def _addresses(engine: Engine, nodes: Sequence[Node], network: str) -> dict[str,
 
 
 class Rules:
-    """What the kube-proxies of `nodes` have written into the nodes' rules of what they were told."""
+    """What the kube-proxies of `nodes` (names) have written into the nodes' rules of what they were told."""
 
-    def __init__(self, engine: Engine, nodes: Sequence[Node]) -> None:
+    def __init__(self, engine: Engine, nodes: Sequence[str]) -> None:
         self._engine = engine
         self._nodes = nodes
         self._written: dict[str, set[str]] = {}
@@ -94,26 +94,26 @@ class Rules:
         """
         return all([self._node_says(node, since) for node in self._nodes])
 
-    def _node_says(self, node: Node, since: float) -> bool:
-        told = self._engine.run("exec", node.name, "bash", "-c", _METRICS, check=False, timeout=30).stdout
+    def _node_says(self, node: str, since: float) -> bool:
+        told = self._engine.run("exec", node, "bash", "-c", _METRICS, check=False, timeout=30).stdout
         if _TOO_BUSY in told:
             return False
         moments: dict[str, dict[str, float]] = {}
         for queued, family, value in _MOMENT.findall(told):
             moments.setdefault(family, {})[queued] = float(value)
             if not queued and float(value) > since:
-                self._written.setdefault(f"{node.name} {family}", set()).add(value)
+                self._written.setdefault(f"{node} {family}", set()).add(value)
         waiting = _PENDING.search(told) is not None
         return all(
             not (waiting or each.get("_queued", 0.0) > each.get("", 0.0))
-            or len(self._written.get(f"{node.name} {family}", ())) > 1
+            or len(self._written.get(f"{node} {family}", ())) > 1
             for family, each in moments.items()
         )
 
 
 def wait_for_rules(engine: Engine, nodes: Sequence[Node]) -> None:
     """Until the nodes' rules say what Services say now, for some seconds."""
-    rules, now = Rules(engine, nodes), time.time()
+    rules, now = Rules(engine, [node.name for node in nodes]), time.time()
     until = time.monotonic() + _RULES_SECONDS
     while not rules.say(now) and time.monotonic() < until:
         # Nothing tells of it.

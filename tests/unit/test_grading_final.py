@@ -153,8 +153,7 @@ def test_rules_are_asked_only_where_something_could_be_sent(monkeypatch: pytest.
             return False
 
     monkeypatch.setattr(final, "Rules", Rules)
-    monkeypatch.setattr(final, "find_nodes", lambda *_: [])
-    cluster = SimpleNamespace(engine=None, name="x")
+    cluster = SimpleNamespace(engine=None, nodes=list)
     for slices in ([], [slice_of()], [slice_of(a=False)]):
         assert final.rules_say(cluster, Fake(EndpointSlice=slices), "n")(7.0)  # type: ignore[arg-type]
     assert asked == []

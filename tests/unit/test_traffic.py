@@ -74,13 +74,13 @@ NO_PROXY = "curl 7\n"
     ],
 )
 def test_rules(printed: list[str], say: bool) -> None:
-    assert traffic.Rules(Engine(*printed), NODES).say(0) is say  # type: ignore[arg-type]
+    assert traffic.Rules(Engine(*printed), ["one", "two"]).say(0) is say  # type: ignore[arg-type]
 
 
 def test_where_others_change_services_all_the_time_two_writings_are_enough() -> None:
     """The second began after the first had ended: what was so before that is in it."""
     busy = [metrics(f"{moment + 0.5}", f"{moment}", pending="2") for moment in (9, 11, 11, 12)]
-    rules = traffic.Rules(Engine(*busy), NODES[:1])  # type: ignore[arg-type]
+    rules = traffic.Rules(Engine(*busy), ["one"])  # type: ignore[arg-type]
     assert [rules.say(10) for _ in busy] == [False, False, False, True]
 
 
